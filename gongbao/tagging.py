@@ -350,7 +350,7 @@ def _emissions(pieces: Sequence[NDArray[Any]], tagset: TagSet) -> Floats:
     out = np.full((max(map(len, pieces)), len(tagset.tags), len(pieces)), -np.inf)
     out[:, 0] = 0
     for n, piece in enumerate(pieces):
-        out[: len(piece), :, n] = np.maximum(piece, FLOOR)
+        out[: len(piece), :, n] = np.maximum(piece, FLOOR, dtype=np.float64)
     return out
 
 
