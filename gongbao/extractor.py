@@ -1,0 +1,215 @@
+"""From text to a Document with everything in it: spans, values, links, facts. The only path to a prediction.
+
+Two back ends differ in the middle step alone, from token ids to logits: ONNX Runtime, which needs no torch, and torch. With
+ONNX Runtime a document's result is bit for bit the same whatever is read beside it; with torch logits may
+differ in the sixth decimal.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from pathlib import Path
+from typing import Literal, Protocol, overload
+
+import numpy as np
+import numpy.typing as npt
+
+from gongbao.facts import Linker, RuleLinker, complete
+from gongbao.model_folder import ModelFolder, default_model
+from gongbao.schema import Document, Span, UsageError
+from gongbao.tagging import TagSet, decode_spans_many
+from gongbao.windows import Vocabulary, WindowSize, batches, pad, windows
+
+Array = npt.NDArray[np.float32]
+Ids = npt.NDArray[np.int64]
+
+# How many characters are read before the first of them is decoded: bounds the memory of a long run of documents.
+CHUNK = 100_000
+
+
+class Backend(Protocol):
+    """Token ids and mask, both (windows, width), to logits, (windows, width, tags) float32."""
+
+    def __call__(self, tokens: Ids, mask: Ids) -> Array:
+        """Run the encoder and its head."""
+        ...
+
+
+class OnnxBackend:
+    """`model.onnx` with ONNX Runtime.
+
+    Args:
+        threads: for one operation; None: as many as there are cores.
+    """
+
+    name = "onnx"
+
+    def __init__(self, path: Path, threads: int | None = None) -> None:
+        import onnxruntime
+
+        options = onnxruntime.SessionOptions()
+        options.log_severity_level = 3
+        if threads is not None:
+            options.intra_op_num_threads = threads
+        try:
+            self._session = onnxruntime.InferenceSession(path, options, providers=["CPUExecutionProvider"])
+        except Exception as error:  # onnxruntime's own exceptions have no common base but this
+            raise UsageError(
+                f"{path} cannot be loaded: {str(error).splitlines()[0]}",
+                remedy="copy the model folder again, whole, or write the file anew with `gongbao model export`",
+            ) from None
+
+    def __call__(self, tokens: Ids, mask: Ids) -> Array:
+        """Run the encoder and its head."""
+        out: Array = self._session.run(["logits"], {"input_ids": tokens, "attention_mask": mask})[0]
+        return out
+
+
+class TorchBackend:
+    """The safetensors weights with torch, on the GPU if there is one."""
+
+    name = "torch"
+
+    def __init__(self, folder: ModelFolder, threads: int | None = None) -> None:
+        try:
+            import torch
+
+            from gongbao.model import load_model
+        except ModuleNotFoundError as error:
+            raise UsageError(
+                f"the torch back end needs {error.name}, which is not installed",
+                remedy="pip install 'gongbao[train]', or use the model's ONNX file (--backend onnx)",
+            ) from None
+        if threads is not None:
+            torch.set_num_threads(threads)
+        self._model = load_model(folder)
+
+    def __call__(self, tokens: Ids, mask: Ids) -> Array:
+        """Run the encoder and its head."""
+        from gongbao.model import logits
+
+        return logits(self._model, tokens, mask)
+
+
+def emissions(
+    texts: Sequence[str], backend: Backend, vocabulary: Vocabulary, size: WindowSize, batch_tokens: int = 4096
+) -> list[Array]:
+    """Log-probabilities of the tags of every character of every text, (len(text), tags) each.
+
+    Windows of all texts are sorted by length and run in batches of at most `batch_tokens` tokens; of each window
+    the part it owns is kept (windows.py).
+    """
+    cut = [(n, window) for n, text in enumerate(texts) for window in windows(text, size)]
+    ids = [vocabulary.encode(text) for text in texts]
+    parts: list[Array | None] = [None] * len(cut)
+    for chosen, width in batches([w.end - w.start for _, w in cut], tokens=batch_tokens):
+        tokens, mask = pad([ids[cut[k][0]][cut[k][1].start : cut[k][1].end] for k in chosen], width, vocabulary)
+        out = backend(tokens, mask)
+        for row, k in enumerate(chosen):
+            window = cut[k][1]
+            # + 1 for [CLS]
+            parts[k] = _log_softmax(out[row, window.own_start - window.start + 1 : window.own_end - window.start + 1])
+    found: list[list[Array]] = [[] for _ in texts]
+    for (n, _), part in zip(cut, parts, strict=True):
+        assert part is not None
+        found[n].append(part)
+    return [np.concatenate(p) if p else np.zeros((0, 0), np.float32) for p in found]
+
+
+def _log_softmax(logits: Array) -> Array:
+    shifted = logits - logits.max(axis=-1, keepdims=True)
+    out: Array = shifted - np.log(np.exp(shifted).sum(axis=-1, keepdims=True))
+    return out
+
+
+def find_spans(
+    texts: Sequence[str], backend: Backend, vocabulary: Vocabulary, size: WindowSize, tagset: TagSet, batch_tokens: int = 4096
+) -> list[list[Span]]:
+    """The best legal spans of each text with their probabilities; ids s1, s2, … in order."""
+    all_log_probs = emissions(texts, backend, vocabulary, size, batch_tokens)
+    filled = [n for n, log_probs in enumerate(all_log_probs) if len(log_probs)]
+    decoded = decode_spans_many([all_log_probs[n] for n in filled], tagset)
+    spans: list[list[Span]] = [[] for _ in texts]
+    for n, found in zip(filled, decoded, strict=True):
+        spans[n] = [
+            Span(s.start, s.end, s.label, texts[n][s.start : s.end], id=f"s{k}", score=round(s.score, 4))
+            for k, s in enumerate(found, 1)
+        ]
+    return spans
+
+
+class Extractor:
+    """A loaded model. Call it with a text, a Document, or a list of either.
+
+    Args:
+        folder: the model's description.
+        backend: what runs it.
+        linker: what links spans; None: the rules of facts.py.
+        batch_tokens: tokens in one run of the encoder, padding included.
+    """
+
+    def __init__(
+        self, folder: ModelFolder, backend: Backend, linker: Linker | None = None, batch_tokens: int = 4096
+    ) -> None:
+        self.folder = folder
+        self._backend = backend
+        self._linker = linker or RuleLinker(folder.scheme)
+        self._batch_tokens = batch_tokens
+        self._vocabulary = folder.vocabulary
+
+    @classmethod
+    def load(
+        cls,
+        folder: Path | str | None = None,
+        backend: Literal["auto", "onnx", "torch"] = "auto",
+        threads: int | None = None,
+    ) -> Extractor:
+        """Load a model folder; without one the default model (models/), else the newest run.
+
+        Args:
+            backend: `auto` takes the ONNX file where there is one.
+
+        Raises:
+            UsageError: no such model, a back end that is not installed, or a file that cannot be loaded.
+        """
+        described = ModelFolder.load(folder if folder is not None else default_model())
+        if backend == "onnx" and described.onnx is None:
+            raise UsageError(
+                f"{described.path} has no ONNX file", remedy="write it with `gongbao model export`, or use --backend torch"
+            )
+        if backend != "torch" and described.onnx is not None:
+            return cls(described, OnnxBackend(described.onnx, threads))
+        return cls(described, TorchBackend(described, threads))
+
+    @overload
+    def __call__(self, given: str | Document) -> Document: ...
+    @overload
+    def __call__(self, given: Sequence[str | Document]) -> list[Document]: ...
+    def __call__(self, given: str | Document | Sequence[str | Document]) -> Document | list[Document]:
+        """Spans, values, links and facts of one text or of each of several; a Document keeps its id and meta."""
+        if isinstance(given, str | Document):
+            return next(self.stream([given]))
+        return list(self.stream(given))
+
+    def stream(self, given: Iterable[str | Document]) -> Iterator[Document]:
+        """The same for any number of texts, one after another, holding about CHUNK characters at a time."""
+        waiting: list[Document] = []
+        characters = 0
+        for n, item in enumerate(given, 1):
+            waiting.append(item if isinstance(item, Document) else Document(id=f"text-{n}", text=item))
+            characters += len(waiting[-1].text)
+            if characters >= CHUNK:
+                yield from self._read(waiting)
+                waiting, characters = [], 0
+        yield from self._read(waiting)
+
+    def _read(self, documents: Sequence[Document]) -> Iterator[Document]:
+        spans = find_spans(
+            [d.text for d in documents], self._backend, self._vocabulary, self.folder.window, self.folder.tagset,
+            self._batch_tokens,
+        )  # fmt: skip
+        for document, found in zip(documents, spans, strict=True):
+            bare = document.replace(
+                spans=tuple(found), links=(), facts=(), model=self.folder.identity(), scheme=self.folder.scheme
+            )
+            yield complete(bare, self.folder.scheme, self._linker)

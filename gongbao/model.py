@@ -1,0 +1,115 @@
+"""The token classifier: a character-level encoder and a linear head, one output for each tag.
+
+It is transformers' own AutoModelForTokenClassification, so a model folder loads there too.
+"""
+
+from __future__ import annotations
+
+import io
+import warnings
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import nn
+from transformers import AutoModelForTokenClassification, PreTrainedModel
+from transformers.utils import logging as hf_logging
+
+from gongbao.files import replacing
+from gongbao.model_folder import ONNX, ModelFolder
+from gongbao.tagging import TagSet
+
+# Its reports about weights of the head that are new are expected here; errors are raised anyway.
+hf_logging.set_verbosity_error()
+hf_logging.disable_progress_bar()
+
+
+def new_model(encoder: Path, tagset: TagSet, dropout: float = 0.1) -> PreTrainedModel:
+    """An encoder folder's weights with a fresh head.
+
+    Args:
+        dropout: of the hidden layers and before the head. Attention keeps all (measured: docs/encoder.md).
+    """
+    model: PreTrainedModel = AutoModelForTokenClassification.from_pretrained(
+        encoder,
+        num_labels=len(tagset.tags),
+        id2label=dict(enumerate(tagset.tags)),
+        label2id={tag: n for n, tag in enumerate(tagset.tags)},
+        hidden_dropout_prob=dropout,
+        classifier_dropout=dropout,
+        attention_probs_dropout_prob=0.0,
+        dtype=torch.float32,
+    )
+    return model
+
+
+def load_model(folder: ModelFolder) -> PreTrainedModel:
+    """A saved model for inference, in fp32 on the CPU, or on the GPU if there is one."""
+    model: PreTrainedModel = AutoModelForTokenClassification.from_pretrained(folder.path, dtype=torch.float32)
+    device = "cuda" if torch.cuda.is_available() else "cpu"
+    return model.to(device).eval()  # type: ignore[arg-type]
+
+
+def logits(
+    model: PreTrainedModel, tokens: npt.NDArray[np.int64], mask: npt.NDArray[np.int64]
+) -> npt.NDArray[np.float32]:
+    """The head's outputs, (windows, width, tags) float32, for token ids and mask of (windows, width)."""
+    with torch.inference_mode():
+        device = model.device
+        out = model(torch.from_numpy(tokens).to(device), attention_mask=torch.from_numpy(mask).to(device)).logits
+        array: npt.NDArray[np.float32] = out.float().cpu().numpy()
+    return array
+
+
+class _Logits(nn.Module):
+    """The model with plain positional inputs and one plain output, as the exporter wants it."""
+
+    def __init__(self, model: PreTrainedModel) -> None:
+        super().__init__()
+        self.model = model
+
+    def forward(self, input_ids: torch.Tensor, attention_mask: torch.Tensor) -> Any:
+        return self.model(input_ids=input_ids, attention_mask=attention_mask).logits
+
+
+def export_onnx(folder: Path) -> Path:
+    """Write `model.onnx` (fp32, any number and width of windows) beside the weights of a model folder."""
+    model = AutoModelForTokenClassification.from_pretrained(folder, dtype=torch.float32, attn_implementation="eager")
+    example = torch.ones((2, 16), dtype=torch.int64)
+    axes = {0: "windows", 1: "width"}
+    names = ["input_ids", "attention_mask"]
+    buffer = io.BytesIO()
+    with warnings.catch_warnings():
+        # The tracing exporter is deprecated, but right: with torch 2.13 the new one (dynamo=True) gave logits that are off by
+        # 0.9 for this very model. `_compare` below would notice either.
+        warnings.simplefilter("ignore")
+        torch.onnx.export(
+            _Logits(model).eval(),
+            (example, example),
+            buffer,
+            input_names=names,
+            output_names=["logits"],
+            dynamic_axes={name: axes for name in (*names, "logits")},
+            dynamo=False,
+        )
+    _compare(model, buffer.getvalue())
+    with replacing(folder / ONNX, "wb") as file:
+        file.write(buffer.getvalue())
+    return folder / ONNX
+
+
+def _compare(model: PreTrainedModel, exported: bytes, tolerance: float = 1e-3) -> None:
+    """Run both on random windows with padding; an export that computes something else must not be shipped."""
+    import onnxruntime
+
+    session = onnxruntime.InferenceSession(exported, providers=["CPUExecutionProvider"])
+    rng = np.random.default_rng(0)
+    tokens = rng.integers(0, model.config.vocab_size, (3, 48))
+    mask = (np.arange(48) < np.array([[48], [31], [7]])).astype(np.int64)
+    ours = logits(model, tokens, mask)
+    theirs = session.run(None, {"input_ids": tokens, "attention_mask": mask})[0]
+    worst = float(np.abs((ours - theirs)[mask == 1]).max())
+    if worst > tolerance:
+        raise RuntimeError(f"the exported model's logits are off by {worst:.2g}; it was not written")
