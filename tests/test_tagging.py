@@ -4,7 +4,7 @@ import itertools
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from seqeval.scheme import IOBES, Tokens
 
@@ -206,23 +206,27 @@ def agrees_with_enumeration(log_probs, tagset):
     assert [s.score for s in found] == pytest.approx(list(spans.values()), rel=1e-11, abs=1e-300)
 
 
+@settings(deadline=None)
 @given(outputs())
 def test_decoding_agrees_with_enumeration(case):
     agrees_with_enumeration(*case)
 
 
 @pytest.mark.usefixtures("in_pieces")
+@settings(deadline=None)
 @given(outputs())
 def test_reading_in_pieces_agrees_with_enumeration(case):
     agrees_with_enumeration(*case)
 
 
+@settings(deadline=None)
 @given(outputs(dtype=np.float32), st.sampled_from([np.float16, np.float32]))
 def test_any_float_type_is_read_as_the_numbers_it_holds(case, dtype):
     log_probs, tagset = case[0].astype(dtype), case[1]
     assert decode_spans(log_probs, tagset) == decode_spans(log_probs.astype(np.float64), tagset)
 
 
+@settings(deadline=None)
 @given(st.integers(0, 2**32), st.integers(1, 60))
 def test_viterbi_is_legal_whatever_it_is_given(seed, length):
     random = np.random.default_rng(seed)
