@@ -1,0 +1,310 @@
+"""Collections of documents: read from whatever they are stored in, written whole, and the bundled ones by name.
+
+.jsonl .jsonl.gz    a Document a line: all that gongbao knows of a document
+.ann                the inline notation, one document a file; a folder of them has ids from the file names and,
+                    if there is an index.json beside them, the metadata in it: [{"file": "001", ...}, ...]
+.bmes .bio .conll   a character and a tag a line (`gongbao.conll`)
+.json               what Label Studio exports
+"""
+
+from __future__ import annotations
+
+import gzip
+import hashlib
+import json
+import warnings
+import zlib
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any, Final, NoReturn
+
+from gongbao import conll, inline, label_studio
+from gongbao.files import bundled, replacing
+from gongbao.schema import DataError, Document, LabelScheme, UsageError
+
+SPLITS: Final = ("train", "dev", "test")
+TAGGED: Final = (".bmes", ".bio", ".bioes", ".conll")
+INDEX: Final = "index.json"
+
+
+def read(path: Path | str, scheme: LabelScheme | None = None) -> list[Document]:
+    """The documents of a file, or of a folder of `.ann` files, by its suffix (the module says which).
+
+    Of a Label Studio export the best annotation of each task is read (`label_studio.read_export` has the rules); what
+    is left out or noted is told in a warning. Tags that had to be repaired are counted in the document's meta.
+
+    With a scheme all labels and links are checked against it.
+
+    Raises:
+        DataError: bytes that are not UTF-8, a broken line, a document that breaks its own rules or the scheme; it
+            names file and line.
+        UsageError: there is no such file, or its kind is unknown.
+    """
+    path = Path(path)
+    if path.is_dir():
+        return _read_folder(path, scheme)
+    if not path.is_file():
+        raise UsageError(f"there is no file or folder {path}")
+    name = path.name.lower()
+    if name.endswith((".jsonl", ".jsonl.gz")):
+        return list(_read_lines(path, _text_of(path), scheme))
+    if name.endswith(".ann"):
+        return [_read_inline(path, scheme, {})]
+    if name.endswith(TAGGED):
+        try:
+            return conll.parse(_text_of(path), id=path.stem, scheme=scheme)
+        except DataError as error:
+            raise error.within(file=path) from None
+    if name.endswith(".json"):
+        text = _text_of(path)
+        # Lines of documents are objects, an export is a list.
+        is_lines = text.lstrip().startswith("{")
+        return list(_read_lines(path, text, scheme) if is_lines else _read_export(path, scheme))
+    raise UsageError(
+        f"{path.name} is no kind of file that holds annotated documents",
+        remedy=f"they end in .jsonl .jsonl.gz .json .ann {' '.join(TAGGED)}; articles are read by gongbao articles import",
+    )
+
+
+# ---------------------------------------------------------------------------------------- reading
+
+
+def _text_of(path: Path) -> str:
+    """The text of a file, unpacked and without a byte order mark, with its line ends as they are."""
+    try:
+        raw = path.read_bytes()
+        if path.suffix.lower() == ".gz":
+            raw = gzip.decompress(raw)
+    except (gzip.BadGzipFile, EOFError, zlib.error) as error:
+        raise DataError(
+            f"the packed file is broken: {error}", file=path, remedy="write or fetch it again"
+        ) from None
+    except OSError as error:
+        raise DataError(f"the file cannot be read: {error.strerror}", file=path) from None
+    try:
+        return raw.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        line = raw.count(b"\n", 0, error.start) + 1
+        raise DataError(
+            f"byte {raw[error.start]:#04x} is not UTF-8",
+            file=path,
+            record=f"line {line}",
+            remedy="save the file as UTF-8",
+        ) from None
+
+
+def _json_of(text: str, path: Path, record: str | None = None) -> Any:
+    def refuse(name: str) -> NoReturn:
+        raise DataError(f"{name} is not JSON", file=path, record=record, remedy="write null")
+
+    try:
+        return json.loads(text, parse_constant=refuse)
+    except json.JSONDecodeError as error:
+        raise DataError(
+            f"not JSON: {error.msg}", file=path, record=record or f"line {error.lineno}", text=text, start=error.pos,
+            end=error.pos + 1, remedy="if the end is missing, the file was not written to its end",
+        ) from None  # fmt: skip
+    except RecursionError:
+        raise DataError("JSON nested too deeply", file=path, record=record) from None
+
+
+def _read_lines(path: Path, text: str, scheme: LabelScheme | None) -> Iterator[Document]:
+    for number, line in enumerate(text.split("\n"), 1):
+        if not line.strip():
+            continue
+        data = _json_of(line.rstrip("\r"), path, f"line {number}")
+        try:
+            yield Document.from_json(data, scheme)
+        except DataError as error:
+            error.record = f"line {number}" + (f", {error.record}" if error.record is not None else "")
+            raise error.within(file=path) from None
+
+
+def _read_inline(path: Path, scheme: LabelScheme | None, meta: Mapping[str, Any]) -> Document:
+    try:
+        return inline.parse(_text_of(path), id=path.stem, scheme=scheme, meta=meta)
+    except DataError as error:
+        raise error.within(file=path) from None
+
+
+def _read_folder(path: Path, scheme: LabelScheme | None) -> list[Document]:
+    files = sorted(p for p in path.iterdir() if p.suffix.lower() == ".ann" and p.is_file())
+    if not files:
+        raise UsageError(f"there are no .ann files in the folder {path}")
+    index = _read_index(path / INDEX)
+    return [_read_inline(file, scheme, index.get(file.stem, {})) for file in files]
+
+
+def _read_index(path: Path) -> dict[str, dict[str, Any]]:
+    if not path.exists():
+        return {}
+    index: dict[str, dict[str, Any]] = {}
+    entries = _json_of(_text_of(path), path)
+    for entry in entries if isinstance(entries, list) else [entries]:
+        name = entry.get("file") if isinstance(entry, dict) else None
+        if not isinstance(name, str) or name in index:
+            raise DataError(
+                f"{entry!r:.60} does not name a file of its own",
+                file=path,
+                remedy='write [{"file": "001", ...}, ...]',
+            )
+        index[name] = {key: value for key, value in entry.items() if key != "file"}
+    return index
+
+
+def _read_export(path: Path, scheme: LabelScheme | None) -> Iterator[Document]:
+    found = label_studio.read_export(path)
+    for what, findings in (("left out", found.dropped), ("noted", found.notes)):
+        if findings:
+            counts = Counter(str(finding.reason) for finding in findings).most_common()
+            told = "; ".join(f"{n} × {reason}" for reason, n in counts)
+            warnings.warn(f"{path}: {what}: {told}", stacklevel=3)
+    for document in found.documents:
+        try:
+            yield document.replace(scheme=scheme)
+        except DataError as error:
+            raise error.within(file=path) from None
+
+
+# ---------------------------------------------------------------------------------------- writing
+
+
+def write(documents: Iterable[Document], path: Path | str) -> None:
+    """Write documents to a `.jsonl` or `.jsonl.gz` file, one to an `.ann` file, or several to a folder of those.
+
+    A file is written whole or not at all, and packed files of the same documents have the same bytes. The inline
+    notation holds text, spans and links; the metadata goes to the folder's index.json.
+
+    Raises:
+        DataError: what the notation cannot hold, or an id that is no file name.
+        UsageError: another suffix; a folder with `.ann` files that are not of these documents.
+    """
+    path = Path(path)
+    name = path.name.lower()
+    if name.endswith((".jsonl", ".jsonl.gz")):
+        _write_lines(documents, path)
+    elif name.endswith(".ann"):
+        rendered = [_bytes_of(document, inline.render(document)) for document in documents]
+        if len(rendered) != 1:
+            raise UsageError(f"{path.name} holds one document, not {len(rendered)}", remedy="name a folder")
+        _write_bytes(rendered[0], path)
+    elif path.is_dir() or not (path.suffix or path.exists()):
+        _write_folder(list(documents), path)
+    else:
+        raise UsageError(
+            f"documents are not written to a file like {path.name}",
+            remedy="name a .jsonl, .jsonl.gz or .ann file, or a folder",
+        )
+
+
+def _write_lines(documents: Iterable[Document], path: Path) -> None:
+    with replacing(path, "wb") as file:
+        if path.suffix.lower() == ".gz":
+            with gzip.GzipFile(filename="", fileobj=file, mode="wb", mtime=0) as packed:
+                packed.writelines(_lines(documents))
+        else:
+            file.writelines(_lines(documents))
+
+
+def _lines(documents: Iterable[Document]) -> Iterator[bytes]:
+    for document in documents:
+        yield _bytes_of(document, f"{_line_of(document)}\n")
+
+
+def _line_of(document: Document) -> str:
+    try:
+        return document.to_line()
+    except (TypeError, ValueError) as error:  # a date or infinity in the metadata
+        raise DataError(f"it cannot be written as JSON: {error}", record=document.id) from None
+
+
+def _bytes_of(document: Document, text: str) -> bytes:
+    try:
+        return text.encode()
+    except UnicodeEncodeError:
+        raise DataError("the text holds half a character (a surrogate)", record=document.id) from None
+
+
+def _write_bytes(raw: bytes, path: Path) -> None:
+    with replacing(path, "wb") as file:
+        file.write(raw)
+
+
+def _write_folder(documents: Sequence[Document], path: Path) -> None:
+    files: dict[str, bytes] = {}
+    for document in documents:
+        _line_of(document)  # the metadata can be written
+        raw = _bytes_of(document, inline.render(document))
+        name = f"{document.id}.ann"
+        if name in files or Path(name).name != name or "\0" in name or len(name.encode()) > 255:
+            raise DataError(
+                "the id occurs twice" if name in files else "the id is no file name", record=document.id,
+                remedy="give the document another id, or write .jsonl",
+            )  # fmt: skip
+        if "file" in document.meta:
+            raise DataError("the metadata has a field 'file', which the index needs", record=document.id)
+        files[name] = raw
+    strange = sorted(p.name for p in path.glob("*.ann") if p.name not in files)
+    if strange:
+        raise UsageError(
+            f"the folder {path} holds {strange[0]}, which is not of these documents",
+            remedy="name a new folder",
+        )
+    index = [{"file": document.id, **document.meta} for document in documents]
+    files[INDEX] = f"{json.dumps(index, ensure_ascii=False, indent=1)}\n".encode()
+    for name, raw in files.items():
+        _write_bytes(raw, path / name)
+
+
+# --------------------------------------------------------------------------------- bundled corpus
+
+
+def resolve(name_or_path: Path | str, scheme: LabelScheme | None = None) -> list[Document]:
+    """The documents of a bundled split, `train`, `dev`, `test` or `all` of them, or else of a path (`read`).
+
+    Raises:
+        DataError: a split is not as it was frozen: its texts or annotation were changed.
+        UsageError: the bundled corpus, which a wheel leaves out, is not there.
+    """
+    name = str(name_or_path)
+    if name != "all" and name not in SPLITS:
+        return read(name_or_path, scheme)
+    try:
+        gold, splits = bundled("annotations/gold.json"), bundled("data/splits.json")
+    except FileNotFoundError as error:
+        raise UsageError(
+            str(error), remedy=f"work in a checkout, or name a file instead of {name!r}"
+        ) from None
+    by_id = {document.id: document for document in read(gold, scheme)}
+    frozen = _json_of(_text_of(splits), splits)
+    return [
+        d for split in (SPLITS if name == "all" else (name,)) for d in _frozen(split, frozen, by_id, splits)
+    ]
+
+
+def _frozen(
+    split: str, frozen: Mapping[str, Any], by_id: Mapping[str, Document], file: Path
+) -> list[Document]:
+    remedy = "restore annotations/gold.json and data/splits.json; figures on a changed split compare with no others"
+    absent = [id for id in frozen[split] if id not in by_id]
+    if absent:
+        raise DataError(
+            f"the {split} split names {absent[0]!r}, which is not annotated", file=file, remedy=remedy
+        )
+    documents = [by_id[id] for id in frozen[split]]
+    if split_hash(documents) != frozen["sha256"][split]:
+        raise DataError(f"the frozen {split} split was changed", file=file, remedy=remedy)
+    return documents
+
+
+def split_hash(documents: Iterable[Document]) -> str:
+    """The SHA-256 of ids, texts, spans and links, in hex, whatever order they are in and whatever the spans' ids."""
+    parts = []
+    for document in sorted(documents, key=lambda d: d.id):
+        links = sorted(
+            [*document.span(k.head).key, *document.span(k.tail).key, k.role] for k in document.links
+        )
+        parts.append([document.id, document.text, [list(span.key) for span in document.spans], links])
+    canonical = json.dumps(parts, ensure_ascii=True, separators=(",", ":"))
+    return hashlib.sha256(canonical.encode()).hexdigest()
