@@ -77,6 +77,9 @@ class Finding:
     message: str
     severity: Severity
 
+    def __str__(self) -> str:
+        return f"{self.document}, characters {self.start}-{self.end}: {self.severity}, {self.rule}: {self.message}"
+
     def to_json(self) -> dict[str, Any]:
         """Plain JSON."""
         return {

@@ -43,6 +43,9 @@ class Pair:
     second: str
     similarity: float
 
+    def __str__(self) -> str:
+        return f"{self.first} and {self.second} are alike ({self.similarity:.2f})"
+
     def to_json(self) -> dict[str, Any]:
         """Plain JSON."""
         return {"first": self.first, "second": self.second, "similarity": round(self.similarity, 4)}
@@ -57,6 +60,9 @@ class Place:
     end: int
     text: str
 
+    def __str__(self) -> str:
+        return f"{self.document}, characters {self.start}-{self.end}: {self.text}"
+
     def to_json(self) -> dict[str, Any]:
         """Plain JSON."""
         return {"document": self.document, "start": self.start, "end": self.end, "text": self.text}
@@ -69,6 +75,9 @@ class Shared:
     first: Place
     second: Place
     similarity: float
+
+    def __str__(self) -> str:
+        return f"{self.first}\n{self.second}\n  alike ({self.similarity:.2f})"
 
     def to_json(self) -> dict[str, Any]:
         """Plain JSON."""
@@ -132,12 +141,25 @@ class Split:
     test: tuple[Document, ...]
     shared: tuple[Shared, ...]
 
+    @property
+    def parts(self) -> dict[str, tuple[Document, ...]]:
+        """The parts by name."""
+        return {"train": self.train, "dev": self.dev, "test": self.test}
+
+    def __str__(self) -> str:
+        told = [
+            f"{name:6}{len(part):6} documents {sum(len(d.spans) for d in part):7} spans"
+            for name, part in self.parts.items()
+        ]
+        return "\n".join(
+            [*told, f"{len(self.shared)} sentences stand in two of them", *map(str, self.shared)]
+        )
+
     def to_json(self) -> dict[str, Any]:
         """What data/splits.json holds: the ids of each part, and the hash that freezes it."""
-        parts = {"train": self.train, "dev": self.dev, "test": self.test}
         return {
-            **{name: [d.id for d in part] for name, part in parts.items()},
-            "sha256": {name: split_hash(part) for name, part in parts.items()},
+            **{name: [d.id for d in part] for name, part in self.parts.items()},
+            "sha256": {name: split_hash(part) for name, part in self.parts.items()},
         }
 
 

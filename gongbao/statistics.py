@@ -22,6 +22,10 @@ def _quantiles(values: Iterable[int]) -> dict[str, int]:
     return {name: ordered[max(0, math.ceil(share * len(ordered)) - 1)] for name, share in _SHARES.items()}
 
 
+def _told(quantiles: Mapping[str, int]) -> str:
+    return ", ".join(f"{name} {value}" for name, value in quantiles.items())
+
+
 @dataclass(frozen=True, slots=True)
 class LabelStatistics:
     """The spans of one label: how many, how many different strings, and their lengths in characters."""
@@ -76,6 +80,23 @@ class Statistics:
     def spans_per_1000(self) -> float:
         """Spans per 1,000 characters; 0 for no text."""
         return 1000 * self.spans / self.characters if self.characters else 0.0
+
+    def __str__(self) -> str:
+        told = [
+            f"{self.documents} documents, {self.sentences} sentences, {self.characters} characters",
+            f"{self.spans} spans ({self.spans_per_1000:.1f} per 1,000 characters), {self.links} links",
+        ]
+        for name, label in self.labels.items():
+            told.append(
+                f"{name:12}{label.spans:7} spans {label.distinct:7} strings   length {_told(label.length)}"
+            )
+        for name, role in self.roles.items():
+            told.append(
+                f"{name:12}{role.links:7} links {role.backward:7} backward  distance {_told(role.distance)}"
+            )
+        if self.repaired_tags:
+            told.append(f"{self.repaired_tags} illegal tags were repaired")
+        return "\n".join(told)
 
     def to_json(self) -> dict[str, Any]:
         """Plain JSON."""
@@ -137,6 +158,10 @@ class Disagreement:
     first: str | None
     second: str | None
 
+    def __str__(self) -> str:
+        place = f"{self.document}, characters {self.start}-{self.end}"
+        return f"{place}: {self.first or 'nothing'} | {self.second or 'nothing'}"
+
     def to_json(self) -> dict[str, Any]:
         """Plain JSON."""
         return {
@@ -165,6 +190,19 @@ class Agreement:
     def all_links(self) -> Counts:
         """The counts over all roles."""
         return total(self.links.values())
+
+    def __str__(self) -> str:
+        rows = [
+            ("all spans", self.all_spans),
+            *self.spans.items(),
+            ("all links", self.all_links),
+            *self.links.items(),
+        ]
+        told = [
+            f"{name:12} F1 {c.f1:.3f}   both {c.tp}, first only {c.fn}, second only {c.fp}"
+            for name, c in rows
+        ]
+        return "\n".join([f"{self.documents} documents", *told, *map(str, self.disagreements)])
 
     def to_json(self) -> dict[str, Any]:
         """Plain JSON: the counts and rates over all and by name, and the disagreements."""

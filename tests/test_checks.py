@@ -149,3 +149,4 @@ def test_findings_are_plain_json_in_order() -> None:
             "message": "'乙 ' begins or ends in white space",
         },
     ]  # fmt: skip
+    assert str(findings[0]) == "d, characters 0-2: error, edge-mark: '甲，' begins or ends in ，"

@@ -102,6 +102,7 @@ def test_sentences_on_both_sides_with_their_places() -> None:
     assert 0.8 <= second.similarity < 1
     assert (second.first.document, second.second.document) == ("1", "0")
     assert a[1].text[second.first.start : second.first.end] == second.first.text
+    assert str(second).startswith(f"1, characters 0-61: {near}。\n0, characters 0-")
     assert second.to_json()["first"] == {"document": "1", "start": 0, "end": 61, "text": f"{near}。"}
 
 
@@ -183,6 +184,8 @@ def test_what_two_parts_share_all_the_same_is_told() -> None:
     parts = split(found, (0.4, 0.3, 0.3))
     assert {s.first.text for s in parts.shared} == {f"{sentence}。"}
     assert len(parts.shared) == 3
+    assert "\n3 sentences stand in two of them\n" in str(parts)
+    assert str(parts).startswith("train      2 documents       0 spans\n")
 
 
 def test_no_part_stays_empty_and_a_part_of_nothing_does() -> None:
@@ -221,3 +224,4 @@ def test_any_texts_are_compared(texts: list[str]) -> None:
     for pair in duplicates(documents(texts), 0.5):
         assert 0.5 <= pair.similarity <= 1
         assert int(pair.first) < int(pair.second)
+        assert str(pair).startswith(f"{pair.first} and {pair.second} are alike (")

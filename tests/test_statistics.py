@@ -53,10 +53,18 @@ def test_figures() -> None:
         },
         "repaired_tags": 2,
     }
+    told = str(statistics(documents))
+    assert told.startswith(
+        "3 documents, 3 sentences, 22 characters\n5 spans (227.3 per 1,000 characters), 3 links\n"
+    )
+    assert "METRIC            2 spans       1 strings   length min 2, median 2" in told
+    assert "VALUE             2 links       1 backward  distance min 0" in told
+    assert told.endswith("2 illegal tags were repaired")
 
 
 def test_figures_of_nothing() -> None:
     figures = statistics([])
+    assert str(figures).count("\n") == 1
     assert (figures.documents, figures.spans, figures.spans_per_1000, figures.labels) == (0, 0, 0.0, {})
 
 
@@ -85,6 +93,9 @@ def test_agreement_and_each_difference() -> None:
         "document": "a", "start": 2, "end": 5, "first": "AMOUNT '5亿元'", "second": "AMOUNT '5亿'",
     }  # fmt: skip
     assert json.loads(json.dumps(told)) == told
+    lines = str(found).split("\n")
+    assert lines[:2] == ["2 documents", "all spans    F1 0.571   both 2, first only 1, second only 2"]
+    assert lines[-1] == "a, characters 6-8: nothing | METRIC '增长'"
 
 
 def test_agreement_is_the_same_from_both_sides() -> None:
