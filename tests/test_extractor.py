@@ -1,0 +1,130 @@
+"""From text to documents with everything in them."""
+
+import dataclasses
+import shutil
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from gongbao.extractor import Extractor, OnnxBackend, TorchBackend, emissions
+from gongbao.model_folder import ModelFolder
+from gongbao.schema import Document, UsageError
+
+TEXT = "2023年前三季度,青石镇完成财政收入2.3亿元,占年度任务的88.6%。"
+
+
+@pytest.fixture(scope="module")
+def extractor(tiny_model):
+    return Extractor.load(tiny_model, threads=1)
+
+
+def test_a_text_becomes_facts(extractor):
+    document = extractor(Document("report", TEXT, meta={"published": "2023-11-02"}))
+    assert [(s.text, s.label) for s in document.spans] == [
+        ("2023年前三季度", "TIME"), ("青石镇", "ORG"), ("财政收入", "METRIC"), ("2.3亿元", "AMOUNT"), ("88.6%", "AMOUNT"),
+    ]  # fmt: skip
+    assert [s.value.to_json() for s in document.spans if s.text in ("2.3亿元", "2023年前三季度")] == [
+        {"start": "2023-01-01", "end": "2023-09-30"},
+        {"kind": "money", "low": 230000000, "high": 230000000, "unit": "CNY", "approx": "exact"},
+    ]
+    facts = {(document.span(f.metric).text, document.span(f.amount).text, f.role) for f in document.facts}
+    assert facts == {("财政收入", "2.3亿元", "VALUE"), ("财政收入", "88.6%", "COMPLETION")}
+    assert all(document.span(f.period).text == "2023年前三季度" for f in document.facts)
+    assert document.model == extractor.folder.identity()
+    assert all(0 < s.score <= 1 for s in document.spans)
+
+
+def test_what_is_given_decides_what_comes_back(extractor):
+    assert isinstance(extractor(TEXT), Document)
+    assert [d.text for d in extractor([TEXT, Document("x", "")])] == [TEXT, ""]
+    assert extractor([]) == []
+    assert extractor("").spans == ()
+
+
+def test_old_spans_links_and_facts_are_replaced_and_the_rest_is_kept(extractor, documents):
+    given_document = documents[3].replace(meta={"published": "2023-11-02", "x": [1]})
+    document = extractor(given_document)
+    assert document.id == given_document.id
+    assert document.meta["x"] == [1]
+    assert all(s.score is not None for s in document.spans)
+
+
+@settings(max_examples=15, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(st.lists(st.text(alphabet="完成财政收入2.3亿元,。占\n😀 ", max_size=300), min_size=1, max_size=6), st.integers(64, 4096))
+def test_a_result_does_not_depend_on_neighbours_or_batch_size(extractor, texts, batch_tokens):
+    other = Extractor(extractor.folder, extractor._backend, batch_tokens=batch_tokens)
+    together = [dataclasses.replace(d, id="x") for d in other(texts)]
+    assert together == [dataclasses.replace(extractor(t), id="x") for t in texts]
+    for document in together:
+        assert all(document.text[s.start : s.end] == s.text for s in document.spans)
+
+
+def test_both_back_ends_agree(tiny_model, documents):
+    folder = ModelFolder.load(tiny_model)
+    texts = [d.text for d in documents]
+    ours = [
+        emissions(texts, backend, folder.vocabulary, folder.window)
+        for backend in (OnnxBackend(folder.onnx, 1), TorchBackend(folder, 1))
+    ]
+    for one, other in zip(*ours, strict=True):
+        np.testing.assert_allclose(one, other, atol=1e-3)
+    torch_documents = Extractor.load(tiny_model, backend="torch", threads=1)(documents)
+    for one, other in zip(Extractor.load(tiny_model, threads=1)(documents), torch_documents, strict=True):
+        assert [(s.key, s.value) for s in one.spans] == [(s.key, s.value) for s in other.spans]
+
+
+def test_a_long_text_is_read_whole(extractor):
+    text = "\n".join([TEXT] * 50)
+    document = extractor(text)
+    assert sum(s.text == "财政收入" for s in document.spans) == 50
+    assert max(s.end for s in document.spans) > len(text) - 10
+
+
+def test_a_stream_is_read_as_it_comes(extractor, monkeypatch):
+    monkeypatch.setattr("gongbao.extractor.CHUNK", 2 * len(TEXT))
+    taken = []
+
+    def source():
+        for n in range(6):
+            taken.append(n)
+            yield TEXT
+
+    stream = extractor.stream(source())
+    next(stream)
+    assert taken == [0, 1]
+    assert len(list(stream)) == 5
+
+
+def test_inference_imports_no_torch(tiny_model):
+    code = (
+        "import sys; from gongbao import Extractor; "
+        f"d = Extractor.load({str(tiny_model)!r})('青石镇完成财政收入2.3亿元。'); "
+        "assert d.spans; sys.exit('torch' in sys.modules or 'transformers' in sys.modules)"
+    )
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+def test_a_model_without_its_onnx_file(tiny_model, tmp_path):
+    folder = shutil.copytree(tiny_model, tmp_path / "model")
+    (folder / "model.onnx").unlink()
+    assert Extractor.load(folder)(TEXT).spans
+    with pytest.raises(UsageError, match="no ONNX file"):
+        Extractor.load(folder, backend="onnx")
+
+
+def test_a_damaged_onnx_file_is_named(tiny_model, tmp_path):
+    folder = shutil.copytree(tiny_model, tmp_path / "model")
+    (folder / "model.onnx").write_bytes(b"no model")
+    with pytest.raises(UsageError, match=r"model\.onnx cannot be loaded"):
+        Extractor.load(folder)
+
+
+def test_the_torch_back_end_without_torch_names_the_extra(tiny_model, monkeypatch):
+    monkeypatch.setitem(sys.modules, "torch", None)
+    with pytest.raises(UsageError, match=r"torch, which is not installed") as caught:
+        TorchBackend(ModelFolder.load(tiny_model))
+    assert "gongbao[train]" in str(caught.value)
