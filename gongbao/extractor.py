@@ -103,12 +103,16 @@ def emissions(
     ids = [vocabulary.encode(text) for text in texts]
     parts: list[Array | None] = [None] * len(cut)
     for chosen, width in batches([w.end - w.start for _, w in cut], tokens=batch_tokens):
-        tokens, mask = pad([ids[cut[k][0]][cut[k][1].start : cut[k][1].end] for k in chosen], width, vocabulary)
+        tokens, mask = pad(
+            [ids[cut[k][0]][cut[k][1].start : cut[k][1].end] for k in chosen], width, vocabulary
+        )
         out = backend(tokens, mask)
         for row, k in enumerate(chosen):
             window = cut[k][1]
             # + 1 for [CLS]
-            parts[k] = _log_softmax(out[row, window.own_start - window.start + 1 : window.own_end - window.start + 1])
+            parts[k] = _log_softmax(
+                out[row, window.own_start - window.start + 1 : window.own_end - window.start + 1]
+            )
     found: list[list[Array]] = [[] for _ in texts]
     for (n, _), part in zip(cut, parts, strict=True):
         assert part is not None
@@ -123,7 +127,12 @@ def _log_softmax(logits: Array) -> Array:
 
 
 def find_spans(
-    texts: Sequence[str], backend: Backend, vocabulary: Vocabulary, size: WindowSize, tagset: TagSet, batch_tokens: int = 4096
+    texts: Sequence[str],
+    backend: Backend,
+    vocabulary: Vocabulary,
+    size: WindowSize,
+    tagset: TagSet,
+    batch_tokens: int = 4096,
 ) -> list[list[Span]]:
     """The best legal spans of each text with their probabilities; ids s1, s2, … in order."""
     all_log_probs = emissions(texts, backend, vocabulary, size, batch_tokens)
@@ -175,14 +184,15 @@ class Extractor:
         described = ModelFolder.load(folder if folder is not None else default_model())
         if backend == "onnx" and described.onnx is None:
             raise UsageError(
-                f"{described.path} has no ONNX file", remedy="write it with `gongbao model export`, or use --backend torch"
+                f"{described.path} has no ONNX file",
+                remedy="write it with `gongbao model export`, or use --backend torch",
             )
         if backend != "torch" and described.onnx is not None:
             return cls(described, OnnxBackend(described.onnx, threads))
         return cls(described, TorchBackend(described, threads))
 
     @overload
-    def __call__(self, given: str | Document) -> Document: ...
+    def __call__(self, given: str | Document) -> Document: ...  # type: ignore[overload-overlap]  # a str is a Sequence[str] too
     @overload
     def __call__(self, given: Sequence[str | Document]) -> list[Document]: ...
     def __call__(self, given: str | Document | Sequence[str | Document]) -> Document | list[Document]:
@@ -210,6 +220,10 @@ class Extractor:
         )  # fmt: skip
         for document, found in zip(documents, spans, strict=True):
             bare = document.replace(
-                spans=tuple(found), links=(), facts=(), model=self.folder.identity(), scheme=self.folder.scheme
+                spans=tuple(found),
+                links=(),
+                facts=(),
+                model=self.folder.identity(),
+                scheme=self.folder.scheme,
             )
             yield complete(bare, self.folder.scheme, self._linker)

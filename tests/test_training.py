@@ -49,11 +49,13 @@ def test_every_shipped_configuration_loads_and_is_complete(path):
 
 
 def test_the_default_configuration_file_says_the_defaults():
-    assert TrainConfig.load(CONFIGS[[p.name for p in CONFIGS].index("default.toml")]) == TrainConfig(name="default")
+    assert TrainConfig.load(CONFIGS[[p.name for p in CONFIGS].index("default.toml")]) == TrainConfig(
+        name="default"
+    )
 
 
 def test_a_configuration_round_trips_through_toml(tmp_path):
-    config = TrainConfig.load(None, ["encoder.name=模型/\"x\"\\", "training.epochs=3", "data.dev=[]"])
+    config = TrainConfig.load(None, ['encoder.name=模型/"x"\\', "training.epochs=3", "data.dev=[]"])
     (tmp_path / "c.toml").write_text(config.to_toml(), encoding="utf-8")
     assert TrainConfig.load(tmp_path / "c.toml") == config
 
@@ -92,7 +94,9 @@ def test_a_configuration_that_cannot_be_read_names_the_file(tmp_path, content):
 
 
 def test_two_files_with_the_same_ids_are_told_apart(corpus_file, documents):
-    config = TrainConfig.load(None, [f"data.train={json.dumps([str(corpus_file)] * 2)}", f"data.dev=['{corpus_file}']"])
+    config = TrainConfig.load(
+        None, [f"data.train={json.dumps([str(corpus_file)] * 2)}", f"data.dev=['{corpus_file}']"]
+    )
     _, loaded, _ = load_data(config)
     assert len({d.id for d in loaded}) == 2 * len(documents)
 
@@ -123,7 +127,13 @@ def test_windows_give_each_character_its_tag_once_and_count_what_is_lost():
     vocabulary = Vocabulary(["[PAD]", "[UNK]", "[CLS]", "[SEP]", "甲", "乙"])
     text = "甲乙" * 20 + "丙"
     document = Document(
-        "d", text, spans=(Span(0, 2, "X", "甲乙", "s1"), Span(4, 36, "X", text[4:36], "s2"), Span(40, 41, "X", "丙", "s3"))
+        "d",
+        text,
+        spans=(
+            Span(0, 2, "X", "甲乙", "s1"),
+            Span(4, 36, "X", text[4:36], "s2"),
+            Span(40, 41, "X", "丙", "s3"),
+        ),
     )
     tagset = TagSet(("X",))
     rows, lost = training_windows([document], vocabulary, WindowSize(16, 4), tagset)
@@ -150,7 +160,9 @@ def test_the_sampler_depends_on_seed_and_epoch_alone():
 
 def test_rates_fall_towards_the_embeddings_and_norms_are_not_decayed(tiny_bert):
     model = new_model(tiny_bert, TagSet(("X",)))
-    config = TrainConfig.load(None, ["training.layer_decay=0.5", "training.encoder_rate=0.4", "training.head_rate=1.0"]).training
+    config = TrainConfig.load(
+        None, ["training.layer_decay=0.5", "training.encoder_rate=0.4", "training.head_rate=1.0"]
+    ).training
     groups = list(parameter_groups(model, config))
     of = {id(p): g for g in groups for p in g["params"]}
     named = dict(model.named_parameters())
@@ -159,7 +171,15 @@ def test_rates_fall_towards_the_embeddings_and_norms_are_not_decayed(tiny_bert):
     def group(part):
         return of[id(next(p for n, p in named.items() if part in n))]
 
-    assert [group(p)["lr"] for p in ("classifier.weight", "layer.1.output.dense.weight", "layer.0.output.dense.weight", "word_embeddings")] == pytest.approx([1.0, 0.4, 0.2, 0.1])
+    assert [
+        group(p)["lr"]
+        for p in (
+            "classifier.weight",
+            "layer.1.output.dense.weight",
+            "layer.0.output.dense.weight",
+            "word_embeddings",
+        )
+    ] == pytest.approx([1.0, 0.4, 0.2, 0.1])
     assert group("layer.1.output.dense.weight")["weight_decay"] == config.weight_decay
     assert group("layer.1.output.dense.bias")["weight_decay"] == 0
     assert group("layer.1.output.LayerNorm.weight")["weight_decay"] == 0
@@ -300,7 +320,14 @@ def test_other_labels_from_a_label_studio_export_train_with_no_code_changed(tiny
         {
             "data": {"train": [str(export)], "dev": [str(export)], "scheme": str(tmp_path / "own.xml")},
             "encoder": {"name": str(tiny_bert), "layers": 0},
-            "training": {"epochs": 30, "batch_size": 2, "encoder_rate": 5e-3, "head_rate": 1e-2, "dropout": 0.0, "patience": 30},
+            "training": {
+                "epochs": 30,
+                "batch_size": 2,
+                "encoder_rate": 5e-3,
+                "head_rate": 1e-2,
+                "dropout": 0.0,
+                "patience": 30,
+            },
         }
     )
     folder = train(config, tmp_path / "run", report=quiet)

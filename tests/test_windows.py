@@ -1,5 +1,7 @@
 """Characters to ids, texts to windows."""
 
+import itertools
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -73,7 +75,7 @@ def test_own_parts_cover_every_character_once_and_lie_inside(text, overlap, time
     for w in cut:
         assert w.start <= w.own_start < w.own_end <= w.end <= len(text)
         assert w.end - w.start <= size.size
-    for a, b in zip(cut, cut[1:], strict=False):
+    for a, b in itertools.pairwise(cut):
         # As much context on the left of the seam as on its right, up to one character.
         assert abs((a.end - a.own_end) - (b.own_start - b.start)) <= 1
         assert a.end - b.start >= overlap // 2

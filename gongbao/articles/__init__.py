@@ -17,7 +17,7 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path, PurePosixPath
 from typing import Final
 
-from gongbao.articles.parts import Article, Limits, damaged
+from gongbao.articles.parts import Article, Limits, check_length, damaged
 from gongbao.schema import DataError, Document
 
 __all__ = ["SUFFIXES", "Limits", "find_articles", "read_article", "read_article_bytes"]
@@ -29,7 +29,7 @@ SUFFIXES: Final = tuple(_FORMATS)
 _LIMITS: Final = Limits()
 _HEAD: Final = 4_096  # bytes that tell the format
 _HTML = re.compile(
-    rb"(?:\xef\xbb\xbf)?\s*(?:<\?xml[^>]*>\s*|<!--.*?-->\s*)*<(?:!doctype\s+html|html|head|body|meta|title|script)\b",
+    rb"(?:\xef\xbb\xbf)?\s*(?>(?:<\?xml[^>]*>|<!--.*?-->)\s*)*<(?:!doctype\s+html|html|head|body|meta|title|script)\b",
     re.I | re.S,
 )
 _MHTML = re.compile(rb"(?:[\w-]+:[^\n]*\n(?:[ \t][^\n]*\n)*)*?content-type:\s*multipart/related", re.I)
@@ -91,11 +91,7 @@ def read_article_bytes(
         article = _read(kind, data, limits)
         if not any(article.text[block.start : block.end].strip() for block in article.blocks):
             raise DataError(f"the {kind} file holds no text")
-        if len(article.text) > limits.characters:
-            raise DataError(
-                f"the article has {len(article.text):,} characters, the limit is {limits.characters:,}",
-                remedy="split it",
-            )
+        check_length(article.text, limits)
     except DataError as error:
         raise error.within(file=shown) from None
     meta = article.meta | {"source": PurePosixPath(shown).name or shown, "format": kind}
@@ -235,7 +231,7 @@ def _read(kind: str, data: bytes, limits: Limits) -> Article:
     if kind == "txt":
         from gongbao.articles import plain
 
-        return plain.read(data)
+        return plain.read(data, limits)
     from gongbao.articles import html
 
     return html.read_mhtml(data) if kind == "mhtml" else html.read(data)

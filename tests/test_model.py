@@ -1,0 +1,50 @@
+"""The token classifier and its export."""
+
+import numpy as np
+import onnxruntime
+import pytest
+import torch
+
+from gongbao.model import export_onnx, load_model, logits, new_model
+from gongbao.model_folder import ModelFolder
+from gongbao.tagging import TagSet
+
+
+def test_a_new_model_has_one_output_for_each_tag(tiny_bert):
+    tagset = TagSet(("METRIC", "AMOUNT"))
+    model = new_model(tiny_bert, tagset, dropout=0.3)
+    assert model.config.id2label == dict(enumerate(tagset.tags))
+    assert (model.config.hidden_dropout_prob, model.config.attention_probs_dropout_prob) == (0.3, 0.0)
+    out = logits(model, np.ones((2, 8), np.int64), np.ones((2, 8), np.int64))
+    assert out.shape == (2, 8, 9)
+    assert out.dtype == np.float32
+
+
+def test_a_saved_model_loads_in_evaluation_mode(tiny_model):
+    model = load_model(ModelFolder.load(tiny_model))
+    assert not model.training
+    assert model.dtype == torch.float32
+
+
+def test_an_export_agrees_with_the_weights_for_any_shape(tiny_model):
+    model = load_model(ModelFolder.load(tiny_model)).cpu()
+    session = onnxruntime.InferenceSession(tiny_model / "model.onnx", providers=["CPUExecutionProvider"])
+    rng = np.random.default_rng(1)
+    for rows, width in ((1, 2), (3, 24), (7, 98)):
+        tokens = rng.integers(0, model.config.vocab_size, (rows, width))
+        mask = (np.arange(width) < rng.integers(1, width + 1, (rows, 1))).astype(np.int64)
+        theirs = session.run(None, {"input_ids": tokens, "attention_mask": mask})[0]
+        np.testing.assert_allclose(theirs[mask == 1], logits(model, tokens, mask)[mask == 1], atol=1e-4)
+
+
+def test_an_export_that_computes_something_else_is_not_written(tiny_model, tmp_path, monkeypatch):
+    import shutil
+
+    folder = shutil.copytree(tiny_model, tmp_path / "model")
+    before = (folder / "model.onnx").read_bytes()
+    monkeypatch.setattr(
+        "gongbao.model.logits", lambda model, tokens, mask: np.full((*tokens.shape, 21), 9.0, np.float32)
+    )
+    with pytest.raises(RuntimeError, match="off by"):
+        export_onnx(folder)
+    assert (folder / "model.onnx").read_bytes() == before
