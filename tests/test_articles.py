@@ -291,7 +291,7 @@ PAGES: dict[str, tuple[str, str | None, str | None, list[tuple[str, str]]]] = {
         <tr><td><font size=3>&nbsp;&nbsp;{"<br>&nbsp;&nbsp;".join(BODY)}</font></td></tr><tr><td>【<a href=3>关闭窗口</a>】</td></tr>
         </table><table><tr><td>版权所有：马坡乡政府<br>地址：建设路8号</td></tr></table>""",
         "马坡乡半年再上新台阶", "2023-07-09",
-        [("paragraph", "马坡乡半年再上新台阶"), *(("paragraph", text) for text in BODY)],
+        [("heading", "马坡乡半年再上新台阶"), *(("paragraph", text) for text in BODY)],
     ),
     "teasers beside": (
         f"""<html><head><title>石门镇农业</title></head><body><form><div><div>石门镇农业</div><div>{paragraphs(BODY * 3)}</div></div>
@@ -299,6 +299,18 @@ PAGES: dict[str, tuple[str, str | None, str | None, list[tuple[str, str]]]] = {
         <div><a href=2>广场舞大赛</a><p>广场舞大赛下周开幕，三十支队伍参加，欢迎观看。<a href=2>详细</a></p></div></div></form>""",
         "石门镇农业", None,
         [("heading", "石门镇农业"), *(("paragraph", text) for text in BODY * 3)],
+    ),
+    "a body in two parts, a lead above it, comments and a slogan": (
+        f"""<html><head><title>石门镇农业</title></head><body><div>您好，欢迎访问本站！</div><div class="a"><div>{SECOND}</div>
+        <div class="TRS_Editor">{paragraphs((FIRST,) * 3)}</div><p>（续）</p><div class="TRS_Editor">{paragraphs((THIRD,))}</div></div>
+        <div class="comment-list"><p>柑橘真甜，今年还要买。</p></div><div>免责声明：本文仅代表作者观点，与本站无关。</div>""",
+        "石门镇农业", None,
+        [("paragraph", SECOND), *(("paragraph", text) for text in (FIRST,) * 3), ("paragraph", "（续）"), ("paragraph", THIRD)],
+    ),
+    "every paragraph in the one before": (
+        f"<html><body>{MENU}<div>{''.join(f'<div><p>{text}</p>' for text in BODY * 20)}",
+        None, None,
+        [("paragraph", text) for text in BODY * 20],
     ),
     "preformatted": (
         f"<html><body><div class=menu><a href=1>首页菜单</a></div><pre>\n　　{FIRST}\n\n　　{SECOND}\n</pre>",
@@ -810,6 +822,43 @@ def test_scanned_pdf_is_refused_and_a_scanned_page_is_named() -> None:
     sheet.turn_over()
     sheet.canvas.drawImage(picture(), 0, 0, WIDTH, HEIGHT)
     assert read_article_bytes(sheet.bytes(), "a.pdf").meta["unread_pages"] == [2]
+
+
+def pdf_with_font(mapping: str, codes: str) -> bytes:
+    """A page that shows some codes in a font that maps them to characters in its own way."""
+    cmap = (
+        "begincmap 1 begincodespacerange <00> <ff> endcodespacerange\n"
+        f"{mapping.count('> <')} beginbfchar\n{mapping}\nendbfchar endcmap"
+    )
+    show = f"BT /F 12 Tf 72 700 Td ({codes}) Tj ET"
+    objects = [
+        "<</Type/Catalog/Pages 2 0 R>>", "<</Type/Pages/Count 1/Kids[3 0 R]>>",
+        "<</Type/Page/Parent 2 0 R/MediaBox[0 0 595 842]/Contents 4 0 R/Resources<</Font<</F 5 0 R>>>>>>",
+        f"<</Length {len(show)}>>stream\n{show}\nendstream",
+        "<</Type/Font/Subtype/Type1/BaseFont/Helvetica/ToUnicode 6 0 R>>",
+        f"<</Length {len(cmap)}>>stream\n{cmap}\nendstream",
+    ]  # fmt: skip
+    out = "%PDF-1.4\n"
+    places = []
+    for number, content in enumerate(objects, 1):
+        places.append(len(out))
+        out += f"{number} 0 obj\n{content}\nendobj\n"
+    table = "".join(f"{place:010} 00000 n \n" for place in places)
+    return (
+        f"{out}xref\n0 {len(objects) + 1}\n0000000000 65535 f \n{table}"
+        f"trailer<</Size {len(objects) + 1}/Root 1 0 R>>\nstartxref\n{len(out)}\n%%EOF"
+    ).encode("latin-1")
+
+
+def test_pdf_characters_beyond_the_first_plane_and_unseen_ones() -> None:
+    data = pdf_with_font("<41> <d842dfb7>\n<42> <200b>\n<43> <0009>\n<44> <f06c>", "DxABxCx")
+    assert read_article_bytes(data, "a.pdf").text == "x𠮷x x"
+
+
+@pytest.mark.parametrize("code", ["e000", "0001", "fffd", "d842"])
+def test_pdf_whose_font_does_not_say_its_characters_is_refused(code: str) -> None:
+    with pytest.raises(DataError, match=r"do not say which characters 3 of 5 glyphs are(?s:.*)OCR"):
+        read_article_bytes(pdf_with_font(f"<41> <{code}>", "xAAAx"), "a.pdf")
 
 
 def text_pdf(**options: Any) -> bytes:

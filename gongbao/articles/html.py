@@ -14,7 +14,15 @@ from datetime import datetime, timedelta, timezone
 from difflib import SequenceMatcher
 from typing import TYPE_CHECKING, Final
 
-from gongbao.articles.html_lines import Line, all_text, lines_of, main_element, remove_furniture, squeeze
+from gongbao.articles.html_lines import (
+    FOOT,
+    Line,
+    all_text,
+    lines_of,
+    main_element,
+    remove_furniture,
+    squeeze,
+)
 from gongbao.articles.parts import Article, Part, assemble, damaged, iso_day, looks_like_title, stated_day
 from gongbao.articles.plain import UndecodableError, decode, mostly_utf8
 from gongbao.schema import DataError
@@ -39,16 +47,11 @@ _FOUNDER_DAY = re.compile(r"<founder-date>(.{1,40}?)</founder-date>", re.S)
 _LD_DAY = re.compile(r'"datePublished"\s*:\s*"([^"]{8,40})"')
 _WECHAT_SECONDS = re.compile(r"""var ct\s*=\s*["'](1\d{9})["']""")
 _TITLE_CUT = re.compile(r"\s*[_|｜]\s*|\s+[-–—]+\s+|[-–—]+")
-# Lines of the site, wherever they stand, and those that its foot begins with.
+# Lines of the site, wherever they stand.
 _MACHINERY = re.compile(
     r"[【\[(（]?(?:[上下]一[篇条页版](?:\W|$)|分享(?:到|至)\s*(?:[:：]|$)|打印(?:本[页文])?\W*$|关闭(?:窗口|本页)?\W*$|返回(?:顶部|列表|首页)\W*$"
     r"|扫一扫|字[体号]\s*[:：]|放大\s*缩小|阅读原文$|(?:您的)?当前(?:的)?位置\s*[:：]|今天是\s*\d{4}"
     r"|(?:相关|延伸|推荐)(?:链接|阅读|新闻|稿件|文章|推荐)\s*[:：]?$|往期(?:推荐|回顾)\s*[:：]?$|热[门点](?:文章|推荐|新闻)?$)"
-)
-_FOOT = re.compile(
-    r"[主承]办(?:单位)?\s*[:：]|技术支持\s*[:：]|版权(?:所有|声明)|免责声明|建议使用.{0,40}(?:分辨率|浏览)|网站标识码"
-    r"|.{0,3}(?:ICP)?备案号|.?ICP备|.?公网安备|Copyright|©",
-    re.I,
 )
 _INFO = re.compile(
     r"(?:(?:信息|文章|稿件)?来源|作者|编辑|浏览(?:次数|量)?|点击(?:数|量)?|阅读(?:次数|量)?|(?:\w\w)?(?:时间|日期))\s*[:：]"
@@ -56,6 +59,7 @@ _INFO = re.compile(
 _INFO_MARK = re.compile("[:：]|版")
 _CAPTION_LENGTH: Final = 120
 _SHORT: Final = 80  # characters of a line that is the site's or gives particulars
+_TITLE_LENGTH: Final = 200
 _TITLES: Final = 8  # that are compared with
 _ABOVE: Final = 200  # lines before the body among which the headline is looked for
 _CHINA: Final = timezone(timedelta(hours=8))
@@ -163,7 +167,7 @@ def _stated(root: Element, page: str) -> tuple[list[str], str | None]:
     said["title"] += [all_text(h1) for h1 in root.iter("h1")]
     for title in root.iter("title"):
         said["title"] += _TITLE_CUT.split(all_text(title))
-    titles = dict.fromkeys(title for title in map(squeeze, said["title"]) if title)
+    titles = dict.fromkeys(title for title in map(squeeze, said["title"]) if 0 < len(title) <= _TITLE_LENGTH)
     return list(titles)[:_TITLES], next((day for day in map(iso_day, said["day"]) if day), None)
 
 
@@ -178,7 +182,7 @@ def _article(lines: list[Line], titles: list[str]) -> tuple[list[Part], str | No
     around = [] if headline is None else lines[headline + 1 : first]
     parts = [] if headline is None else [Part(lines[headline].text, "heading")]
     for line in around:
-        if _is_machinery(line) or line.linked or _INFO.match(line.text):
+        if _is_machinery(line) or line.linked or _is_particular(line.text):
             continue
         if line.text.startswith("—"):
             parts.append(Part(line.text, "heading"))
@@ -196,17 +200,33 @@ def _article(lines: list[Line], titles: list[str]) -> tuple[list[Part], str | No
 
 
 def _headline(lines: list[Line], end: int, titles: list[str]) -> int | None:
-    """The line above the body that says one of the titles, or nearly so (a page's <title> is often shortened)."""
+    """The line above the body that says one of the titles, or nearly so (a page's <title> is often shortened).
+
+    Else, where <title> is only the site's name, the line above the particulars that stand above the body.
+    """
     best, found = 0.6, None
     for n in range(max(0, end - _ABOVE), end):
-        line = lines[n]
-        if (line.linked and line.kind != "heading") or len(line.text) > 100 or line.kind == "table":
+        if not _may_be_headline(lines[n]):
             continue
         for title in titles:
-            likeness = SequenceMatcher(None, line.text, title, autojunk=False).ratio()
-            if likeness >= best and len(line.text) >= 4:
+            likeness = SequenceMatcher(None, lines[n].text, title, autojunk=False).ratio()
+            if likeness >= best:
                 best, found = likeness, n
-    return found
+    if found is not None:
+        return found
+    above = end - 1
+    while above >= 0 and _is_particular(lines[above].text):
+        above -= 1
+    return above if 0 <= above < end - 1 and _may_be_headline(lines[above]) else None
+
+
+def _may_be_headline(line: Line) -> bool:
+    linked = line.linked and line.kind != "heading"
+    return 4 <= len(line.text) <= 100 and not linked and line.kind != "table" and looks_like_title(line.text)
+
+
+def _is_particular(text: str) -> bool:
+    return len(text) <= _SHORT and bool(_INFO.match(text) or stated_day([text]))
 
 
 def _title_of(parts: list[Part], titles: list[str], particulars: list[str]) -> str | None:
@@ -226,18 +246,17 @@ def _body(lines: list[Line]) -> tuple[list[Part], list[str]]:
     for n, line in enumerate(lines):
         if _is_machinery(line) or _is_links(lines, n):
             continue
-        if not begun and line.kind == "paragraph" and len(line.text) <= _SHORT:
+        if not begun and line.kind == "paragraph" and _is_particular(line.text):
+            info.append(line.text)
+            # （2024年1月15日） below the headline is the article's own, 2024-01-15 08:30 the site's.
             dated = stated_day([line.text])
-            if dated or _INFO.match(line.text):
-                info.append(line.text)
-                # （2024年1月15日） below the headline is the article's own, 2024-01-15 08:30 the site's.
-                if not (
-                    dated
-                    and "年" in line.text
-                    and looks_like_title(line.text)
-                    and not _INFO_MARK.search(line.text)
-                ):
-                    continue
+            if not (
+                dated
+                and "年" in line.text
+                and looks_like_title(line.text)
+                and not _INFO_MARK.search(line.text)
+            ):
+                continue
         begun = begun or len(parts) > 2 or len(line.text) > 40
         parts.append(Part(line.text, line.kind))
     return parts, info
@@ -245,7 +264,7 @@ def _body(lines: list[Line]) -> tuple[list[Part], list[str]]:
 
 def _without_foot(lines: list[Line]) -> list[Line]:
     """The lines up to the one that the site's foot begins with, behind which no sentence of the article follows."""
-    feet = [bool(_FOOT.match(line.text)) for line in lines]
+    feet = [bool(FOOT.match(line.text)) for line in lines]
     last = max((n for n, line in enumerate(lines) if line.text.endswith("。") and not feet[n]), default=-1)
     return lines[: next((n for n in range(last + 1, len(lines)) if feet[n]), len(lines))]
 

@@ -1,7 +1,8 @@
 """A page's tree to lines: without its furniture, and knowing which lines are the article's body.
 
-The body is the innermost element that still holds nearly all of the page's prose, where prose is text
-outside links, weighed by its Chinese punctuation: menus, lists of headlines and footers have next to none.
+The body is found by going inwards to what holds most of the page's prose, as long as nothing beside it reads
+as a part of the article too. Prose is text outside links, weighed by its Chinese punctuation: menus, lists
+of headlines and footers have next to none.
 """
 
 from __future__ import annotations
@@ -43,13 +44,20 @@ _BODY_NAMES: Final = frozenset((
     "articlecontent", "article_content", "pages_content", "founder-content", "vsb_content",
     "news_content", "newscontent", "content-article", "artibody",
 ))  # fmt: skip
+# What the foot of a site begins with.
+FOOT = re.compile(
+    r"[主承]办(?:单位)?\s*[:：]|技术支持\s*[:：]|版权(?:所有|声明)|免责声明|建议使用.{0,40}(?:分辨率|浏览)|网站标识码"
+    r"|.{0,3}(?:ICP)?备案号|.?ICP备|.?公网安备|Copyright|©",
+    re.I,
+)
 _PROSE_MARK = re.compile("[，。；：！？、]")
 _NAME_WORD = re.compile(r"[a-z0-9]+")
 _CJK_BREAK = re.compile(rf"(?<=[{CJK}])[ \t\r\f]*\n[ \t\r\n\f]*(?=[{CJK}])")
-_BLANKS = re.compile(r"[ \t\r\n\f\xa0]+")
-_SHARE: Final = 0.85  # of the page's prose that the article's element must hold
+_BLANKS = re.compile(r"[ \t\r\n\v\f\xa0]+")
+# Browsers show nothing for these either.
+_UNSEEN: Final = INVISIBLE | dict.fromkeys((*range(9), *range(14, 32), 127, 0xFFFE, 0xFFFF))
+_MOST: Final = 0.5  # of the prose
 _TEASER_SHARE: Final = 0.1  # of a teaser's text that is links
-_KNOWN_SHARE: Final = 0.5  # the same where its name says that it is the body
 
 
 @dataclass(slots=True)
@@ -97,21 +105,8 @@ def remove_furniture(root: Element) -> None:
         style = (element.get("style") or "").replace(" ", "").lower()
         named = not _FURNITURE.isdisjoint(_NAME_WORD.findall(_names(element)))
         hidden = "display:none" in style or "hidden" in element.attrib
-        if element.tag in _UNREAD or ((named or hidden) and prose[element] < total * _KNOWN_SHARE):
-            _drop(element)
-
-
-def _drop(element: Element) -> None:
-    """Remove an element but not the text behind it."""
-    parent = element.getparent()
-    if parent is None:
-        return
-    before = element.getprevious()
-    if element.tail and before is not None:
-        before.tail = (before.tail or "") + element.tail
-    elif element.tail:
-        parent.text = (parent.text or "") + element.tail
-    parent.remove(element)
+        if element.tag in _UNREAD or ((named or hidden) and prose[element] < total * _MOST):
+            element.clear(keep_tail=True)  # type: ignore[call-arg]
 
 
 def _prose(root: Element) -> dict[Element, float]:
@@ -132,34 +127,39 @@ def _weight(text: str | None) -> float:
 
 
 def main_element(root: Element) -> Element:
-    """The element that is the article's body."""
+    """The element that is the article's body: what holds all elements that are named as bodies, else see above."""
     prose = _prose(root)
-    total = prose[root]
-    known = [
-        e
-        for e in root.iter()
-        if not _BODY_NAMES.isdisjoint(_names(e).split()) and prose[e] >= total * _KNOWN_SHARE
-    ]
-    if known:
-        return max(known, key=lambda element: prose[element])  # of equals the first, which is the outermost
+    named = {e for e in root.iter() if prose[e] > 0 and not _BODY_NAMES.isdisjoint(_names(e).split())}
+    outer = [e for e in named if named.isdisjoint(e.iterancestors())]
+    if outer and sum(prose[e] for e in outer) >= prose[root] * _MOST:
+        return _around_all(outer)
     main = root
     while True:
-        inner = next((e for e in main if _dominates(e, main, prose, total) and _holds_blocks(e)), None)
-        if inner is None:
+        inner = max(main, key=lambda element: prose[element], default=None)
+        if inner is None or prose[inner] < prose[main] * _MOST or not _holds_blocks(inner):
             return main
-        if prose[inner] < total * _SHARE:
-            total = prose[inner]
+        if any(_is_prose(text) for text in (main.text, *(child.tail for child in main))) or any(
+            _is_article(beside) for beside in main if beside is not inner and prose[beside] > 0
+        ):
+            return main
         main = inner
 
 
-def _dominates(element: Element, within: Element, prose: dict[Element, float], total: float) -> bool:
-    """Whether an element holds nearly all prose, or most of it and what stands beside it are teasers with links."""
-    if prose[element] < total * _KNOWN_SHARE:
-        return False
-    beside = [e for e in within if e is not element and prose[e] > 0]
-    return prose[element] >= total * _SHARE or (
-        bool(beside) and all(_linked_share(e) > _TEASER_SHARE for e in beside)
-    )
+def _around_all(elements: list[Element]) -> Element:
+    """The innermost element that holds all of some, or the only one itself."""
+    first, *others = ([element, *element.iterancestors()] for element in elements)
+    shared = set(first).intersection(*others)
+    return next(element for element in first if element in shared)
+
+
+def _is_article(element: Element) -> bool:
+    """Whether an element reads as a part of the article: sentences, which are neither teasers nor the site's foot."""
+    text = squeeze(all_text(element))
+    return _is_prose(text) and not FOOT.match(text) and _linked_share(element) <= _TEASER_SHARE
+
+
+def _is_prose(text: str | None) -> bool:
+    return text is not None and "。" in text
 
 
 def _linked_share(element: Element) -> float:
@@ -256,7 +256,7 @@ class _Flow:
 
 def squeeze(text: str) -> str:
     """White space as a browser shows it, but a source line that ends between two ideographs leaves no blank."""
-    return _BLANKS.sub(" ", _CJK_BREAK.sub("", text.translate(INVISIBLE))).strip()
+    return _BLANKS.sub(" ", _CJK_BREAK.sub("", text.translate(_UNSEEN))).strip()
 
 
 def _rows(table: Element) -> list[list[str]] | None:

@@ -86,6 +86,14 @@ def assemble(parts: Iterable[Part], **meta: str | None) -> Article:
     return Article("".join(texts), tuple(blocks), {key: value for key, value in meta.items() if value})
 
 
+def check_length(text: str, limits: Limits) -> None:
+    """Refuse an article over the limit."""
+    if len(text) > limits.characters:
+        raise DataError(
+            f"the article has {len(text):,} characters, the limit is {limits.characters:,}", remedy="split it"
+        )
+
+
 def looks_like_title(line: str) -> bool:
     """Whether a first line reads as a title: short, and no sentence or salutation."""
     return 2 <= len(line) <= 60 and not line.endswith(tuple("。；;，,：:！!？?、"))

@@ -33,6 +33,7 @@ from gongbao.schema import DataError
 
 # PDFium keeps state of its own for the whole process; two threads in it crash.
 _PDFIUM: Final = threading.Lock()
+_UNKNOWN: Final = "\ufffd"
 _TAIL: Final = 4_096  # bytes at the end that must hold the end-of-file mark
 _EDGE_ROWS: Final = 3  # rows at the top and at the bottom of a page that may be running heads
 _SAME_HEIGHT: Final = 6.0  # points
@@ -136,7 +137,6 @@ def _open(data: bytes, limits: Limits) -> tuple[list[list[_Glyph]], list[int]]:
                 if not glyphs and any(True for _ in page.get_objects([pypdfium2.raw.FPDF_PAGEOBJ_IMAGE])):
                     scanned.append(number)
                 page.close()
-            return pages, scanned
     except pypdfium2.PdfiumError as error:
         # PDFium's last error may be that of an earlier file.
         if error.err_code == pypdfium2.raw.FPDF_ERR_PASSWORD and b"/Encrypt" in data:
@@ -144,53 +144,64 @@ def _open(data: bytes, limits: Limits) -> tuple[list[list[_Glyph]], list[int]]:
                 "the PDF is encrypted and wants a password", remedy="open it and print or save it without one"
             ) from None
         raise damaged("PDF", str(error).rstrip(".")) from None
+    unknown = sum(glyph.char == _UNKNOWN for glyphs in pages for glyph in glyphs)
+    if unknown * 20 > total:
+        raise DataError(
+            f"the fonts of the PDF do not say which characters {unknown} of {total} glyphs are",
+            remedy="recognise its text (OCR) with another program, or find the article in another format",
+        )
+    return pages, scanned
 
 
 def _glyphs(page: Any, room: int) -> list[_Glyph]:
-    """The visible glyphs of a page as it is turned for reading, heights measured from its top.
+    """The glyphs of a page as it is turned for reading, heights measured from its top.
 
     Raises:
-        DataError: more than `room`; too many that the font gives no character for.
+        DataError: more than `room`.
     """
-    from pypdfium2 import raw
-
     layer = page.get_textpage()
     count = layer.count_chars()
-    if count > 2 * room + 1_000:  # PDFium adds line ends of its own
+    if count > 1.5 * room + 1_000:  # PDFium adds line ends of its own
         raise DataError("the PDF has more text than the limit allows", remedy="split it")
     width, height = page.get_size()
     turn = page.get_rotation()
-    glyphs: list[_Glyph] = []
-    unknown = 0
+    glyphs = []
+    for n, char in _characters(layer, count):
+        box = layer.get_charbox(n, loose=True)
+        if char and all(map(math.isfinite, box)):
+            glyphs.append(_turned(char, box, turn, width, height))
+    layer.close()
+    return glyphs
+
+
+def _characters(layer: Any, count: int) -> Iterator[tuple[int, str]]:
+    """Place and character of every glyph. PDFium gives UTF-16, and blanks and line ends of its own, which are left out."""
+    from pypdfium2 import raw
+
     high = 0
     for n in range(count):
         code = raw.FPDFText_GetUnicode(layer.raw, n)
-        if 0xD800 <= code < 0xDC00:
-            high = code  # PDFium gives UTF-16: the second half follows
+        if high and 0xDC00 <= code < 0xE000:
+            yield n, chr(0x10000 + ((high - 0xD800) << 10) + code - 0xDC00)
+            high = 0
             continue
-        if 0xDC00 <= code < 0xE000:
-            code = 0x10000 + ((high - 0xD800) << 10) + code - 0xDC00 if high else 0
-        high = 0
-        if raw.FPDFText_IsGenerated(layer.raw, n) == 1:
-            continue
-        char = "-" if code == 2 else chr(code) if code < 0x110000 else "\ufffd"
-        if code in INVISIBLE:
-            continue
-        box = layer.get_charbox(n, loose=True)
-        if not all(map(math.isfinite, box)):
-            unknown += 1
-            continue
-        if (code < 32 and code != 2) or char in "\ufffd\ufffe\uffff" or 0xE000 <= code < 0xF900:
-            unknown += char != "\t"
-            char = " " if char == "\t" else "\ufffd"
-        glyphs.append(_turned(char, box, turn, width, height))
-    layer.close()
-    if unknown * 20 > len(glyphs):
-        raise DataError(
-            f"the fonts of the PDF do not say which characters {unknown} of {len(glyphs)} glyphs are",
-            remedy="recognise its text (OCR) with another program, or find the article in another format",
-        )
-    return glyphs
+        if high:
+            yield n - 1, _UNKNOWN
+        high = code if 0xD800 <= code < 0xDC00 else 0
+        if not high and raw.FPDFText_IsGenerated(layer.raw, n) != 1:
+            yield n, _character(code)
+
+
+def _character(code: int) -> str:
+    """What a code stands for: nothing for what is not seen, U+FFFD where the font does not say."""
+    if code == 2:
+        return "-"  # PDFium's sign for a hyphen at a line's end
+    if code == 9:
+        return " "
+    if code in INVISIBLE or 0xF000 <= code < 0xF100:  # bullets and arrows of symbol fonts
+        return ""
+    known = 32 <= code < 0xD800 or 0xF900 <= code < 0xFFFD or 0x10000 <= code < 0x110000
+    return chr(code) if known else _UNKNOWN
 
 
 def _turned(

@@ -5,7 +5,7 @@ from __future__ import annotations
 import codecs
 import re
 
-from gongbao.articles.parts import Article, looks_like_title, stated_day
+from gongbao.articles.parts import Article, Limits, check_length, looks_like_title, stated_day
 from gongbao.schema import Block, DataError
 
 _MARKS = (
@@ -88,13 +88,14 @@ def _binary() -> DataError:
     )
 
 
-def read(data: bytes) -> Article:
+def read(data: bytes, limits: Limits) -> Article:
     """The text with LF as line end and otherwise to the character; every line that shows something is a block.
 
     Raises:
-        DataError: see `decode`.
+        DataError: see `decode`; too long.
     """
     text, encoding = decode(data)
+    check_length(text, limits)
     text = text.replace("\r\n", "\n").replace("\r", "\n")
     blocks = tuple(Block(*found.span(), n) for n, found in enumerate(_LINE.finditer(text), 1))
     top = [text[block.start : block.end].strip() for block in blocks[:_TOP_LINES]]
