@@ -1,0 +1,565 @@
+"""The pages are parsed and looked into; a browser is not needed."""
+
+import base64
+import hashlib
+import json
+import re
+from dataclasses import replace
+from datetime import date
+
+import lxml.html
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from gongbao.files import PACKAGE
+from gongbao.metrics import Counts, DocumentCounts, Evaluation, evaluate
+from gongbao.report import evaluation as report_of_evaluation
+from gongbao.report import extraction_view, score_table, view, write_report
+from gongbao.report.pages import short, value_text
+from gongbao.schema import UNREAD, Amount, DataError, Document, Fact, Link, Period, Span, UsageError
+
+TEXT = "今年以来，青石镇完成财政收入2.3亿元，占年度任务的88.6%。\n\n    新建管网7公里，县水务局派驻12人。"
+GOLD = (
+    "今年以来|TIME",
+    "青石镇|ORG",
+    "财政收入|METRIC",
+    "2.3亿元|AMOUNT",
+    "88.6%|AMOUNT",
+    "管网|METRIC",
+    "7公里|AMOUNT",
+    "县水务局|ORG",
+)
+# Missed 青石镇, 管网 under another label, 88.6 without its sign, 12人 invented.
+PREDICTED = (
+    "今年以来|TIME",
+    "财政收入|METRIC",
+    "2.3亿元|AMOUNT",
+    "88.6|AMOUNT",
+    "管网|PROJECT",
+    "7公里|AMOUNT",
+    "县水务局|ORG",
+    "12人|AMOUNT",
+)
+LABELS = ("METRIC", "AMOUNT", "PROJECT", "ORG", "TIME")
+HOSTILE = "<script>alert(1)</script>\"'><img src=x onerror=alert(2)>&amp;\u2028{{ 7 * 7 }}</title></style>-->"
+
+
+def document(spans=(), name="d", text=TEXT, **more):
+    """A document with the spans that are spelled `text|LABEL`, each where its text first stands; ids are its texts."""
+    made = [
+        Span(text.index(part), text.index(part) + len(part), label, part, id=part)
+        for part, label in (spelled.rsplit("|", 1) for spelled in spans)
+    ]
+    return Document(name, text, spans=tuple(made), **more)
+
+
+@pytest.fixture
+def gold():
+    return document(
+        GOLD,
+        links=(Link("财政收入", "2.3亿元", "VALUE"), Link("财政收入", "88.6%", "COMPLETION")),
+        meta={"title": "青石镇的一年"},
+    )
+
+
+@pytest.fixture
+def predicted():
+    return document(
+        PREDICTED, links=(Link("财政收入", "2.3亿元", "VALUE"), Link("财政收入", "7公里", "VALUE"))
+    )
+
+
+def written(tmp_path, gold, predicted, name="report.html", **more):
+    """The report's text."""
+    path = tmp_path / name
+    more = {"model": "demo", "data": "test", "labels": LABELS} | more
+    write_report(path, evaluate(gold, predicted), gold, predicted, **more)
+    return path.read_bytes().decode("utf-8")
+
+
+def parsed(html):
+    return lxml.html.document_fromstring(html)
+
+
+def words(element):
+    """The element's text in English, on one line."""
+    copy = lxml.html.fromstring(lxml.html.tostring(element, encoding="unicode"))
+    for other in copy.xpath('descendant::*[@lang="zh-Hans"]'):
+        other.drop_tree()
+    return " ".join(copy.text_content().split())
+
+
+def marks(element):
+    return [(mark.text_content(), mark.get("class").split()) for mark in element.iter("mark")]
+
+
+def tags(element):
+    return element.xpath(".//i/@data-tag")
+
+
+def rows(page, caption):
+    """The rows of the table with that caption, their cells in English."""
+    table = page.xpath(f'//caption[@id="{caption}"]/..')[0]
+    return [[words(cell) for cell in row.xpath("th|td")] for row in table.xpath("tbody/tr|tfoot/tr")]
+
+
+# ------------------------------------------------------------------------------------- the report
+
+
+def test_scores_in_the_schemes_order(tmp_path, gold, predicted):
+    page = parsed(written(tmp_path, [gold], [predicted]))
+    table = rows(page, "span-scores")
+    assert [row[0] for row in table] == [*LABELS, "Micro", "Macro"]
+    assert table[1] == ["AMOUNT", "0.500", "0.667", "0.571", "0.571–0.571", "3", "4", "2"]
+    assert table[2] == ["PROJECT", "0.000", "—", "0.000", "0.000–0.000", "0", "1", "0"]
+    assert table[5] == ["Micro", "0.625", "0.625", "0.625", "0.625–0.625", "8", "8", "5"]
+    assert rows(page, "link-scores") == [
+        ["COMPLETION", "—", "0.000", "0.000", "—", "1", "0", "0"],
+        ["VALUE", "0.500", "1.000", "0.667", "—", "1", "2", "1"],
+        ["All links", "0.500", "0.500", "0.500", "0.500–0.500", "2", "2", "1"],
+        ["Facts", "—", "—", "—", "—", "0", "0", "0"],
+    ]
+
+
+def test_head_says_what_was_evaluated(tmp_path, gold, predicted):
+    page = parsed(written(tmp_path, [gold], [predicted], model="runs/a", data="dev"))
+    sheet = {words(d[0]): words(d[1]) for d in page.xpath('//dl[@class="sheet"]/div')}
+    assert (sheet["Model"], sheet["Data"]) == ("runs/a", "dev")
+    assert (sheet["Documents"], sheet["Characters"]) == ("1", str(len(TEXT)))
+    assert date.fromisoformat(sheet["Date"]) <= date.today()
+    assert sheet["Version"].startswith("gongbao ")
+    assert "intervals are too narrow" in words(page.xpath('//section[@id="scores"]')[0])
+
+
+def test_mistakes_by_kind_in_their_sentences(tmp_path, gold, predicted):
+    page = parsed(written(tmp_path, [gold], [predicted]))
+    assert [row[:3] for row in rows(page, "mistake-kinds")] == [
+        ["Missed", "1", "25%"], ["Invented", "1", "25%"], ["Wrong label", "1", "25%"], ["Boundary", "1", "25%"],
+    ]  # fmt: skip
+    missed, invented, wrong, boundary = (page.xpath(f'//*[@id="kind-{n}"]//li')[0] for n in (1, 2, 3, 4))
+    first, second = TEXT.split("\n\n    ")
+    assert [one.find("div").text_content() for one in (missed, invented, wrong, boundary)] == [
+        first,
+        second,
+        second,
+        first,
+    ]
+    assert (marks(missed), tags(missed)) == ([("青石镇", ["g", "g3"])], ["− ORG"])
+    assert (marks(invented), tags(invented)) == ([("12人", ["p", "p1"])], ["+ AMOUNT"])
+    assert (marks(wrong), tags(wrong)) == ([("管网", ["g", "g0", "p", "p2"])], ["≠ METRIC → PROJECT"])
+    assert (marks(boundary), tags(boundary)) == (
+        [("88.6", ["g", "g1", "p", "p1"]), ("%", ["g", "g1"])],
+        ["≠ AMOUNT"],
+    )
+
+
+def test_article_in_colour_with_its_links(tmp_path, gold, predicted):
+    page = parsed(written(tmp_path, [gold], [predicted]))
+    article = page.xpath('//*[@id="article-1"]')[0]
+    assert article.xpath("./div")[0].text_content() == TEXT
+    assert ("财政收入", ["g", "g0", "p", "p0"]) in marks(article)
+    assert tags(article) == [
+        "− ORG", "VALUE ← 财政收入", "≠ AMOUNT", "− COMPLETION ← 财政收入", "≠ METRIC → PROJECT", "+ VALUE ← 财政收入", "+ AMOUNT",
+    ]  # fmt: skip
+    assert "青石镇的一年" in article.text_content()
+
+
+def test_worst_documents_first_and_those_without_spans_last(tmp_path):
+    gold = [document(GOLD[:2], name) for name in "abc"] + [document((), "empty")]
+    predicted = [document(GOLD[:n], name) for n, name in ((2, "a"), (0, "b"), (1, "c"))] + [
+        document((), "empty")
+    ]
+    page = parsed(written(tmp_path, gold, predicted))
+    assert [row[:2] for row in rows(page, "document-scores")] == [
+        ["b", "0.000"],
+        ["c", "0.667"],
+        ["a", "1.000"],
+        ["empty", "—"],
+    ]
+    assert [words(s).split()[0] for s in page.xpath("//summary")] == [
+        "bmistakes:",
+        "cmistakes:",
+        "amistakes:",
+        "emptymistakes:",
+    ]
+    assert [d.get("id") for d in page.xpath("//details[@open]")] == ["article-1"]
+
+
+def test_what_costs_links_is_worse_than_what_is_sure(tmp_path, gold):
+    def sure(one, score):
+        return replace(one, spans=tuple(replace(s, score=score) for s in one.spans))
+
+    other = [
+        sure(document(["占年度|ORG"], "sure"), 0.9),
+        sure(document(["的|ORG"], "surer"), 0.95),
+        document(["2.3|AMOUNT"]),
+    ]
+    plain = [document((), name) for name in ("sure", "surer")]
+    page = parsed(written(tmp_path, [*plain, gold], other))
+    assert [words(p).split(" · ")[0] for p in page.xpath('//*[@id="kind-2"]//p[@class="about"]')] == [
+        "surer",
+        "sure",
+    ]
+    linked = [m[0][0] for m in map(marks, page.xpath('//*[@id="kind-1"]//li'))]
+    assert linked[0] == "财政收入"  # two links; 88.6% has one
+    assert linked[1] == "88.6%"
+
+
+def test_a_long_mistake_is_shown_in_part(tmp_path):
+    text = "前" * 500 + "长" * 900 + "后" * 500
+    page = parsed(written(tmp_path, [document(["长" * 900 + "|ORG"], text=text)], [document((), text=text)]))
+    assert page.xpath('//*[@id="kind-1"]//li/div')[0].text_content() == "…" + "前" * 80 + "长" * 400 + "…"
+    assert tags(page.xpath('//*[@id="kind-1"]')[0]) == ["− ORG"]
+
+
+def test_a_span_over_lines_keeps_them(tmp_path):
+    text = "一\r\n\t 二  三"
+    page = parsed(written(tmp_path, [document([f"{text}|ORG"], text=text)], [document((), text=text)]))
+    for shown in page.xpath('//mark[contains(., "三")]'):
+        assert shown.text_content().replace("\r\n", "\n") == text.replace("\r\n", "\n")
+
+
+def test_no_documents(tmp_path):
+    page = parsed(written(tmp_path, [], []))
+    assert rows(page, "span-scores") == [
+        ["Micro", *["—"] * 4, "0", "0", "0"],
+        ["Macro", "", "", "—", "—", "", "", ""],
+    ]
+    assert words(page.xpath('//section[@id="documents"]')[0]) == "Documents There are none."
+
+
+def test_no_spans_and_no_mistakes(tmp_path):
+    page = parsed(written(tmp_path, [document()], [document()]))
+    assert words(page.xpath('//section[@id="mistakes"]')[0]) == "Mistakes There are none."
+    assert not page.xpath("//svg")
+    assert page.xpath('//*[@id="article-1"]/div')[0].text_content() == TEXT
+
+
+def test_thousands_of_documents_stay_small_and_say_what_is_left_out(tmp_path):
+    many = [document(GOLD[:2], f"d{n}") for n in range(1500)]
+    none = [document((), one.id) for one in many]
+    html = written(tmp_path, many, none)
+    page = parsed(html)
+    assert len(html.encode()) < 1_000_000
+    assert len(rows(page, "document-scores")) == report_of_evaluation.SHOWN_DOCUMENTS
+    assert len(page.xpath('//*[@id="kind-1"]//li')) == report_of_evaluation.SHOWN_MISTAKES
+    assert len(page.xpath("//details")) == report_of_evaluation.SHOWN_ARTICLES
+    assert "2970 more" in words(page.xpath('//*[@id="kind-1"]')[0])
+    assert "1000 more" in words(page.xpath('//*[@id="documents"]')[0])
+
+
+def test_a_long_article_says_what_is_left_out(tmp_path):
+    text = "字" * 20_500
+    page = parsed(written(tmp_path, [document((), text=text)], [document((), text=text)]))
+    assert page.xpath('//*[@id="article-1"]/div')[0].text_content() == "字" * 20_000 + "…"
+    assert "500 more characters" in words(page.xpath('//*[@id="article-1"]')[0])
+
+
+def test_figure_has_bars_and_intervals(tmp_path, gold, predicted):
+    html = written(tmp_path, [gold, document((), "e")], [predicted, document((), "e")])
+    figure = parsed(html).xpath("//figure/svg")[0]
+    widths = [float(bar.get("width")) for bar in figure.xpath(".//rect")]
+    assert len(widths) == 3 * len(LABELS)
+    assert widths[3:6] == pytest.approx([520 * 0.5, 520 * 2 / 3, 520 * 4 / 7], abs=0.06)
+    assert all(0 <= width <= 520 for width in widths)
+    assert len(figure.xpath('.//path[@class="whisker"]')) == len(LABELS)
+
+
+def test_any_number_of_labels_has_its_own_look(tmp_path):
+    text = "".join(chr(0x4E00 + n) for n in range(60))
+    many = document([f"{c}|标签{n}" for n, c in enumerate(text)], text=text)
+    style = parsed(written(tmp_path, [many], [many], labels=())).xpath("//style")[0].text
+    looks = re.findall(r"\.p\d+\{--p:([\d.]+);text-decoration-style:(\w+)\}", style)
+    assert len(looks) == 60
+    assert len(set(looks)) == 60
+
+
+# -------------------------------------------------------------------------------- other forms
+
+
+def test_json_holds_all(tmp_path, gold, predicted):
+    data = json.loads(written(tmp_path, [gold], [predicted], "r.json"))
+    assert data["scores"] == evaluate([gold], [predicted]).to_json()
+    assert data["intervals"]["micro"] == [0.625, 0.625]
+    assert data["documents"][0]["micro"]["f1"] == 0.625
+    assert [mistake["kind"] for mistake in data["mistakes"]] == [
+        "missed",
+        "boundary",
+        "wrong label",
+        "invented",
+    ]
+    assert (data["model"], data["data"]) == ("demo", "test")
+
+
+def test_markdown_has_the_tables_and_runs_nothing(tmp_path, gold, predicted):
+    text = written(tmp_path, [gold], [predicted], "r.md", model="a|b <script>\n# x")
+    assert text.startswith(r"# a\|b \<script\> \# x · test" + "\n")
+    assert "| METRIC | 1.000 | 0.500 | 0.667 | 0.667–0.667 | 2 | 1 | 1 |\n| AMOUNT |" in text
+    assert "Mistakes: missed 1, invented 1, wrong label 1, boundary 1.\n" in text
+    lines = text.split("\n")
+    table = [n for n, line in enumerate(lines) if line.startswith("|")]
+    assert table == list(range(table[0], table[0] + len(table))), "a blank line would end the table"
+
+
+def test_another_suffix_is_refused(tmp_path):
+    with pytest.raises(UsageError, match=r"r\.pdf: a report is \.html, \.json or \.md"):
+        written(tmp_path, [], [], "r.pdf")
+    assert not list(tmp_path.iterdir())
+
+
+def test_what_was_there_stays_when_a_report_cannot_be_made(tmp_path, gold, predicted):
+    path = tmp_path / "report.html"
+    path.write_text("before")
+    with pytest.raises(KeyError):
+        write_report(path, evaluate([gold], [predicted]), [], [], model="m", data="d")
+    assert [p.name for p in tmp_path.iterdir()] == ["report.html"]
+    assert path.read_text() == "before"
+
+
+# -------------------------------------------------------------------------------------- safety
+
+
+def hostile_pages(tmp_path):
+    """A report and a view in which everything that comes from data is hostile."""
+    text = f"{HOSTILE}完成{HOSTILE[:30]}。"
+    one = Span(0, len(HOSTILE), f"L{HOSTILE}", HOSTILE, id=HOSTILE, value=Amount("money", 1, 1, HOSTILE))
+    two = Span(len(HOSTILE), len(HOSTILE) + 2, f"M{HOSTILE}", "完成", id="x", score=0.5)
+    made = Document(
+        HOSTILE, text, spans=(one, two), links=(Link(HOSTILE, "x", HOSTILE),), facts=(Fact(HOSTILE, "x", HOSTILE),),
+        meta={"title": HOSTILE, "source": f"javascript:{HOSTILE}", "published": [HOSTILE], HOSTILE: HOSTILE},
+    )  # fmt: skip
+    other = made.replace(spans=(replace(one, label=HOSTILE), two))
+    yield written(tmp_path, [made], [other], model=HOSTILE, data=HOSTILE)
+    yield written(tmp_path, [made], [Document(HOSTILE, text)], model=HOSTILE, data=HOSTILE)
+    yield extraction_view([made])
+
+
+def test_nothing_from_data_becomes_markup(tmp_path):
+    for html in hostile_pages(tmp_path):
+        page = parsed(html)
+        (script,), (style,) = page.xpath("//script"), page.xpath("//style")
+        assert script.text == (PACKAGE / "templates" / "script.js").read_text(encoding="utf-8")
+        assert "alert(" not in style.text
+        assert not page.xpath("//img | //iframe | //object | //link | //base | //form | //@style")
+        assert not [name for element in page.iter() for name in element.attrib if name.startswith("on")]
+        assert HOSTILE in page.text_content()
+        assert "49" not in page.xpath("//title")[0].text
+        # Not one of the marks that could open an element or end an attribute is left as it was.
+        assert HOSTILE[:20] not in html
+        assert "<img" not in html
+
+
+def test_policy_allows_the_pages_own_script_and_style_alone(tmp_path):
+    for html in hostile_pages(tmp_path):
+        page = parsed(html)
+        policy = dict(
+            part.strip().split(" ", 1)
+            for part in page.xpath('//meta[@http-equiv="Content-Security-Policy"]/@content')[0].split(";")
+        )
+        assert policy["default-src"] == policy["base-uri"] == policy["form-action"] == "'none'"
+        for element in ("script", "style"):
+            inner = re.search(rf"<{element}>(.*?)</{element}>", html, re.DOTALL)[1]
+            digest = base64.b64encode(hashlib.sha256(inner.encode()).digest()).decode()
+            assert policy[f"{element}-src"] == f"'sha256-{digest}'"
+
+
+def test_nothing_is_loaded(tmp_path, gold, predicted):
+    for html in (written(tmp_path, [gold], [predicted]), extraction_view([gold])):
+        page = parsed(html)
+        for address in page.xpath("//@src | //@href | //@action | //@data | //@srcset"):
+            assert address.startswith("#")
+            assert page.xpath(f'//*[@id="{address[1:]}"]'), f"{address} leads nowhere"
+        assert not re.search(r"https?:|@import|url\(", html)
+        names = page.xpath("//@id")
+        assert len(names) == len(set(names))
+        assert page.get("lang") == "zh-Hans"
+        assert "<!DOCTYPE html>" in html[:20]
+
+
+def test_every_word_of_ours_is_there_in_both_languages(tmp_path, gold, predicted):
+    for html in (written(tmp_path, [gold], [predicted]), extraction_view([gold])):
+        page = parsed(html)
+        chinese, english = page.xpath('//*[@class="zh"]'), page.xpath('//*[@class="en"]')
+        assert len(chinese) == len(english) > 2
+        assert all(one.getnext() is other for one, other in zip(chinese, english, strict=True))
+        assert not [
+            e.text for e in english if re.search("[\u4e00-\u9fff]", (e.text or "").replace("公报", ""))
+        ]
+        assert page.xpath('//input[@name="language"]/@value') == ["zh-Hans", "en"]
+
+
+@pytest.mark.parametrize(
+    ("given", "shown"),
+    [
+        ("\x00", "␀"),
+        ("\x1b[2J", "␛[2J"),
+        ("\x85", "␤"),
+        ("\x9b", "\ufffd"),
+        ("\ud83d", "\ufffd"),
+        ("\uffff", "\ufffd"),
+        ("\u2028", "\u2028"),
+    ],
+)
+def test_characters_that_no_page_may_hold_are_shown(tmp_path, given, shown):
+    text = f"甲{given}乙"
+    made = document([f"{text}|ORG"], text=text, name=f"n{given}")
+    html = written(tmp_path, [made], [document((), text=text, name=f"n{given}")])
+    assert parsed(html).xpath('//*[@id="article-1"]/div')[0].text_content() == f"甲{shown}乙"
+    assert json.loads(written(tmp_path, [made], [made], "r.json"))["documents"][0]["id"] == (
+        "n\ufffd" if given == "\ud83d" else f"n{given}"
+    )
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.text("甲乙<>&\"'\n\t 　\u200b😀é", min_size=1, max_size=40), st.data())
+def test_a_text_is_shown_to_the_character(text, data):
+    cuts = sorted(data.draw(st.sets(st.integers(0, len(text)), max_size=8)))
+    spans = [
+        Span(start, end, data.draw(st.sampled_from(LABELS)), text[start:end], id=f"s{start}")
+        for start, end in zip(cuts[::2], cuts[1::2], strict=False)
+    ]
+    made = Document("d", text, spans=tuple(spans))
+    page = parsed(extraction_view([made], labels=LABELS))
+    assert page.xpath('//*[@id="article-1"]/div')[0].text_content() == text
+    found = [(mark, classes[-1]) for mark, classes in marks(page.xpath('//*[@id="article-1"]')[0])]
+    assert found == [(span.text, f"p{LABELS.index(span.label)}") for span in made.spans]
+
+
+# ---------------------------------------------------------------------------------- extraction
+
+
+@pytest.fixture
+def extracted(gold):
+    values = {
+        "2.3亿元": Amount("money", 230e6, 230e6, "CNY"),
+        "今年以来": Period(date(2023, 1, 1), date(2023, 9, 30)),
+        "88.6%": None,
+    }
+    spans = tuple(replace(s, score=0.9, value=values.get(s.text, UNREAD)) for s in gold.spans)
+    facts = (
+        Fact("财政收入", "88.6%", "COMPLETION"),
+        Fact(
+            "财政收入",
+            "2.3亿元",
+            "VALUE",
+            period="今年以来",
+            subject="青石镇",
+            inherited=("period",),
+            score=0.8,
+        ),
+    )
+    return gold.replace(spans=spans, facts=facts)
+
+
+def test_view_shows_values_and_facts(extracted):
+    page = parsed(extraction_view([extracted], labels=LABELS))
+    article = page.xpath('//*[@id="article-1"]')[0]
+    tips = {mark.text_content(): mark.get("data-tip") for mark in article.iter("mark")}
+    assert tips["2.3亿元"] == "AMOUNT · 230,000,000 CNY · 0.900"
+    assert tips["今年以来"] == "TIME · 2023-01-01 … 2023-09-30 · 0.900"
+    assert tips["88.6%"] == "AMOUNT · — · 0.900"
+    assert tips["青石镇"] == "ORG · 0.900"
+    assert {mark.get("tabindex") for mark in article.iter("mark")} == {"0"}
+    assert tags(article) == ["VALUE ← 财政收入", "COMPLETION ← 财政收入"]
+    assert rows(page, "facts-1") == [
+        [
+            "青石镇",
+            "财政收入",
+            "VALUE",
+            "2.3亿元",
+            "230,000,000 CNY",
+            "↑ 今年以来 2023-01-01 … 2023-09-30",
+            "0.800",
+        ],
+        ["", "财政收入", "COMPLETION", "88.6%", "—", "", ""],
+    ]
+    assert "Taken from further up" in words(article)
+
+
+def test_view_of_nothing_and_of_much(monkeypatch, extracted):
+    assert "Documents: 0, facts: 0." in words(parsed(extraction_view([])).xpath("//main")[0])
+    monkeypatch.setattr(view, "SHOWN_TEXT", len(TEXT) + 10)
+    page = parsed(extraction_view([extracted, document((), "e"), document((), "f")]))
+    assert [words(h) for h in page.xpath("//article/h2")] == ["d", "e"]
+    assert page.xpath('//*[@id="article-2"]/div')[0].text_content() == TEXT[:10] + "…"
+    assert f"{len(TEXT) - 10} more characters" in words(page.xpath('//*[@id="article-2"]')[0])
+    assert "1 more documents" in words(page.xpath("//main")[0])
+
+
+def test_gold_and_predicted_values_are_told_apart(tmp_path, extracted):
+    other = extracted.replace(
+        spans=tuple(replace(s, value=None) if s.text == "2.3亿元" else s for s in extracted.spans)
+    )
+    page = parsed(written(tmp_path, [extracted], [other]))
+    tips = {m.text_content(): m.get("data-tip") for m in page.xpath('//*[@id="article-1"]')[0].iter("mark")}
+    assert tips["2.3亿元"] == "标注 gold: AMOUNT · 230,000,000 CNY\n预测 predicted: AMOUNT · — · 0.900"
+    assert tips["青石镇"] == "ORG · 0.900"
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [
+        (UNREAD, ""),
+        (None, "—"),
+        (Amount("percent", 0.507, 0.507, "ratio"), "0.507 ratio"),
+        (Amount("money", 1e4, 3e4, "CNY"), "10,000–30,000 CNY"),
+        (Amount("area", 3000, 3000, "mu", "about"), "≈ 3,000 mu"),
+        (Amount("count", 20, None, "家", "at_least"), "≥ 20 家"),
+        (Amount("count", None, 5, "家", "less_than"), "< 5 家"),
+        (Amount("number", 1234567890123, 1234567890123, ""), "1,234,567,890,123"),
+        (Amount("multiple", 0.1 + 0.2, 0.1 + 0.2, "倍"), "0.3 倍"),
+        (Period(date(2023, 3, 1), date(2023, 3, 1)), "2023-03-01"),
+        (Period(date(2023, 3, 1), None), "2023-03-01 …"),
+        (Period(None, date(2023, 3, 1)), "… 2023-03-01"),
+    ],
+)
+def test_values_in_few_characters(value, text):
+    assert value_text(value) == text
+
+
+def test_short():
+    assert short("一 \n 二") == "一 二"
+    assert short("长" * 17) == "长" * 15 + "…"
+
+
+# ----------------------------------------------------------------------------------- the table
+
+
+def test_table_is_aligned_for_wide_characters():
+    counts = {"指标": Counts(3, 1, 2), "AMOUNT": Counts(0, 0, 4)}
+    evaluation = Evaluation((DocumentCounts("d", counts, {"VALUE": Counts(1, 0, 0)}, Counts()),), ())
+    assert score_table(evaluation).split("\n") == [
+        "            precision  recall     F1  gold  right",
+        "─────────────────────────────────────────────────",
+        "AMOUNT              -   0.000  0.000     4      0",
+        "指标            0.750   0.600  0.667     5      3",
+        "─────────────────────────────────────────────────",
+        "micro           0.750   0.333  0.462     9      3",
+        "macro                          0.333",
+        "─────────────────────────────────────────────────",
+        "link VALUE      1.000   1.000  1.000     1      1",
+        "─────────────────────────────────────────────────",
+        "links           1.000   1.000  1.000     1      1",
+        "facts               -       -      -     0      0",
+    ]
+
+
+def test_table_of_nothing_and_of_a_name_that_would_move_the_cursor():
+    assert score_table(Evaluation((), ())).split("\n")[2:4] == [
+        "micro          -       -   -     0      0",
+        "macro                      -",
+    ]
+    counts = {"A\x1b[2J\nB": Counts(1, 0, 0)}
+    table = score_table(Evaluation((DocumentCounts("d", counts, {}, Counts()),), ()))
+    assert "\x1b" not in table
+    assert table.split("\n")[2].startswith("A\ufffd[2J\ufffdB ")
+
+
+def test_documents_of_the_project(tmp_path, documents, scheme):
+    """The fixtures' own articles: a report on perfect predictions has no mistakes and full scores."""
+    page = parsed(written(tmp_path, documents, documents, labels=scheme.labels))
+    assert {row[3] for row in rows(page, "span-scores")} == {"1.000"}
+    assert all(a.xpath("./div")[0].text_content() for a in page.xpath("//details"))
+    with pytest.raises(DataError):
+        evaluate(documents, documents[1:])
