@@ -312,6 +312,11 @@ PAGES: dict[str, tuple[str, str | None, str | None, list[tuple[str, str]]]] = {
         None, None,
         [("paragraph", text) for text in BODY * 20],
     ),
+    "headline twice": (
+        f"<title>石门镇农业</title><div class=t>石门镇农业</div><div id=zoom><h1>石门镇农业</h1>{paragraphs()}</div>",
+        "石门镇农业", None,
+        [("heading", "石门镇农业"), *(("paragraph", text) for text in BODY)],
+    ),
     "preformatted": (
         f"<html><body><div class=menu><a href=1>首页菜单</a></div><pre>\n　　{FIRST}\n\n　　{SECOND}\n</pre>",
         None, None,
@@ -720,6 +725,46 @@ def test_pdf_columns_are_read_one_after_the_other() -> None:
     assert lines(read_article_bytes(sheet.bytes(), "a.pdf")) == ["桥头村的新产业", *texts]
 
 
+def test_pdf_long_table_of_two_cells_is_not_two_columns() -> None:
+    sheet = Sheet()
+    rows = [(f"第{n}个项目", f"{n}.5亿元") for n in range(12)]
+    for row in rows:
+        sheet.at(72, sheet.y, row[0])
+        sheet.at(300, sheet.y, row[1])
+        sheet.y -= 20
+    assert read_article_bytes(sheet.bytes(), "a.pdf").text == "\n".join("\t".join(row) for row in rows)
+
+
+def test_pdf_columns_between_lines_of_the_whole_page() -> None:
+    sheet = Sheet()
+    width = (WIDTH - 168) / 2
+    sheet.paragraph(f"题记，{LONG}", size=10)
+    sheet.at(72, sheet.y, "本报记者", 10)
+    top = sheet.y - 30
+    for column, side in enumerate("左右"):
+        sheet.y = top
+        sheet.paragraph(f"{side}一，{LONG}{LONG}", 72 + column * (width + 24), width, 10)
+    sheet.paragraph(f"尾声，{LONG}", size=10)
+    texts = [f"题记，{LONG}", "本报记者", f"左一，{LONG}{LONG}", f"右一，{LONG}{LONG}", f"尾声，{LONG}"]
+    assert lines(read_article_bytes(sheet.bytes(), "a.pdf")) == texts
+
+
+def test_pdf_headings_and_paragraphs_that_only_space_sets_apart() -> None:
+    sheet = Sheet()
+    for row in ("青禾县人民政府关于2023年", "经济运行情况的报告"):
+        sheet.at(120, sheet.y, row, 20)
+        sheet.y -= 32
+    for _ in range(3):
+        sheet.paragraph(LONG, indent=0)
+        sheet.y -= 20
+    sheet.turn_over()
+    sheet.at(120, sheet.y, "附件标题", 20)
+    document = read_article_bytes(sheet.bytes(), "a.pdf")
+    title = "青禾县人民政府关于2023年经济运行情况的报告"
+    assert pieces(document) == [("heading", title), *[("paragraph", LONG)] * 3, ("heading", "附件标题")]
+    assert document.meta["title"] == title
+
+
 def test_pdf_table_rows_are_lines() -> None:
     sheet = Sheet()
     sheet.paragraph(LONG)
@@ -813,7 +858,10 @@ def picture() -> ImageReader:
 
 def test_scanned_pdf_is_refused_and_a_scanned_page_is_named() -> None:
     sheet = Sheet()
-    sheet.canvas.drawImage(picture(), 0, 0, WIDTH, HEIGHT)
+    for page in range(1, 3):
+        sheet.canvas.drawImage(picture(), 0, 0, WIDTH, HEIGHT)
+        sheet.at(300, 40, f"第 {page} 页")
+        sheet.turn_over()
     scan = sheet.bytes()
     with pytest.raises(DataError, match=r"pictures of pages but no text(?s:.*)OCR"):
         read_article_bytes(scan, "a.pdf")

@@ -194,6 +194,8 @@ def _article(lines: list[Line], titles: list[str]) -> tuple[list[Part], str | No
             parts.append(Part(line.text, "caption"))
     info = [line.text for line in around]
     kept, top = _body(body)
+    if kept and parts and kept[0].text == parts[0].text:
+        parts.pop(0)
     parts += kept
     title = lines[headline].text if headline is not None else _title_of(kept, titles, top)
     return parts, title, info + top

@@ -8,19 +8,16 @@ have fitted on the row above.
 
 from __future__ import annotations
 
-import math
 import re
-import threading
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from itertools import groupby, pairwise, takewhile
 from statistics import median
-from typing import Any, Final
+from typing import Final
 
 from gongbao.articles.parts import (
     CJK,
-    INVISIBLE,
     Article,
     Limits,
     Part,
@@ -29,11 +26,9 @@ from gongbao.articles.parts import (
     looks_like_title,
     stated_day,
 )
+from gongbao.articles.pdf_glyphs import Glyph, glyphs_of
 from gongbao.schema import DataError
 
-# PDFium keeps state of its own for the whole process; two threads in it crash.
-_PDFIUM: Final = threading.Lock()
-_UNKNOWN: Final = "\ufffd"
 _TAIL: Final = 4_096  # bytes at the end that must hold the end-of-file mark
 _EDGE_ROWS: Final = 3  # rows at the top and at the bottom of a page that may be running heads
 _SAME_HEIGHT: Final = 6.0  # points
@@ -50,15 +45,6 @@ _PAGE_NUMBER = re.compile(
 _PROSE_MARK = re.compile("[，。；]")
 _IDEOGRAPHS = re.compile(f"[{CJK}]")
 _FIRST_WORD = re.compile(rf"(?:[{CJK}]|[^\s{CJK}]+)[，。；：、！？）》”’]*")
-
-
-@dataclass(frozen=True, slots=True)
-class _Glyph:
-    char: str
-    x0: float
-    x1: float
-    top: float
-    bottom: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,7 +73,7 @@ class _Column:
 
 
 def read(data: bytes, limits: Limits) -> Article:
-    """The text of all pages; `meta["unread_pages"]` lists pages that are pictures without text.
+    """The text of all pages; `meta["unread_pages"]` lists pages that are pictures with hardly any text.
 
     Raises:
         DataError: damaged, cut short, encrypted, scanned without a text layer, over the limits, fonts that do not
@@ -96,134 +82,32 @@ def read(data: bytes, limits: Limits) -> Article:
     # PDFium rebuilds what it can of a torn file, so that pages would be missing without a word.
     if b"%%EOF" not in data[-_TAIL:]:
         raise damaged("PDF", "it is cut short")
-    with _PDFIUM:
-        pages, scanned = _open(data, limits)
+    pages, scanned = glyphs_of(data, limits)
     rows = [list(_rows(glyphs)) for glyphs in pages]
-    if not any(rows):
+    if len(scanned) == len(pages) or not any(rows):
         raise DataError(
             "the PDF has pictures of pages but no text" if scanned else "the PDF has no text",
             remedy="recognise its text (OCR) with another program and give the result",
         )
     parts = list(_paragraphs(_columns(_without_running(rows))))
-    title = next((p.text for p in parts[:5] if p.kind == "heading"), parts[0].text if parts else "")
+    top = parts[:_TOP_PARTS]
+    title = next((part for part in top if part.kind == "heading"), parts[0])
     article = assemble(
         parts,
-        title=title.replace("\n", "") if looks_like_title(title) else None,
-        published=stated_day(part.text for part in parts[:_TOP_PARTS]),
+        title=title.text if title.kind != "table" and looks_like_title(title.text) else None,
+        published=stated_day(part.text for part in top),
     )
     return Article(
         article.text, article.blocks, article.meta | ({"unread_pages": scanned} if scanned else {})
     )
 
 
-# ------------------------------------------------------------------------------------------ the glyphs
-
-
-def _open(data: bytes, limits: Limits) -> tuple[list[list[_Glyph]], list[int]]:
-    """The glyphs of every page, and the numbers of the pages that hold a picture and no glyph."""
-    import pypdfium2  # type: ignore[import-untyped]
-
-    try:
-        with pypdfium2.PdfDocument(data) as document:
-            if len(document) > limits.pages:
-                raise DataError(
-                    f"the PDF has {len(document)} pages, the limit is {limits.pages}", remedy="split it"
-                )
-            pages, scanned, total = [], [], 0
-            for number, page in enumerate(document, 1):
-                glyphs = _glyphs(page, limits.characters - total)
-                total += len(glyphs)
-                pages.append(glyphs)
-                if not glyphs and any(True for _ in page.get_objects([pypdfium2.raw.FPDF_PAGEOBJ_IMAGE])):
-                    scanned.append(number)
-                page.close()
-    except pypdfium2.PdfiumError as error:
-        # PDFium's last error may be that of an earlier file.
-        if error.err_code == pypdfium2.raw.FPDF_ERR_PASSWORD and b"/Encrypt" in data:
-            raise DataError(
-                "the PDF is encrypted and wants a password", remedy="open it and print or save it without one"
-            ) from None
-        raise damaged("PDF", str(error).rstrip(".")) from None
-    unknown = sum(glyph.char == _UNKNOWN for glyphs in pages for glyph in glyphs)
-    if unknown * 20 > total:
-        raise DataError(
-            f"the fonts of the PDF do not say which characters {unknown} of {total} glyphs are",
-            remedy="recognise its text (OCR) with another program, or find the article in another format",
-        )
-    return pages, scanned
-
-
-def _glyphs(page: Any, room: int) -> list[_Glyph]:
-    """The glyphs of a page as it is turned for reading, heights measured from its top.
-
-    Raises:
-        DataError: more than `room`.
-    """
-    layer = page.get_textpage()
-    count = layer.count_chars()
-    if count > 1.5 * room + 1_000:  # PDFium adds line ends of its own
-        raise DataError("the PDF has more text than the limit allows", remedy="split it")
-    width, height = page.get_size()
-    turn = page.get_rotation()
-    glyphs = []
-    for n, char in _characters(layer, count):
-        box = layer.get_charbox(n, loose=True)
-        if char and all(map(math.isfinite, box)):
-            glyphs.append(_turned(char, box, turn, width, height))
-    layer.close()
-    return glyphs
-
-
-def _characters(layer: Any, count: int) -> Iterator[tuple[int, str]]:
-    """Place and character of every glyph. PDFium gives UTF-16, and blanks and line ends of its own, which are left out."""
-    from pypdfium2 import raw
-
-    high = 0
-    for n in range(count):
-        code = raw.FPDFText_GetUnicode(layer.raw, n)
-        if high and 0xDC00 <= code < 0xE000:
-            yield n, chr(0x10000 + ((high - 0xD800) << 10) + code - 0xDC00)
-            high = 0
-            continue
-        if high:
-            yield n - 1, _UNKNOWN
-        high = code if 0xD800 <= code < 0xDC00 else 0
-        if not high and raw.FPDFText_IsGenerated(layer.raw, n) != 1:
-            yield n, _character(code)
-
-
-def _character(code: int) -> str:
-    """What a code stands for: nothing for what is not seen, U+FFFD where the font does not say."""
-    if code == 2:
-        return "-"  # PDFium's sign for a hyphen at a line's end
-    if code == 9:
-        return " "
-    if code in INVISIBLE or 0xF000 <= code < 0xF100:  # bullets and arrows of symbol fonts
-        return ""
-    known = 32 <= code < 0xD800 or 0xF900 <= code < 0xFFFD or 0x10000 <= code < 0x110000
-    return chr(code) if known else _UNKNOWN
-
-
-def _turned(
-    char: str, box: tuple[float, float, float, float], turn: int, width: float, height: float
-) -> _Glyph:
-    """A glyph as seen on the page; `width` and `height` are those of the page as seen."""
-    left, bottom, right, top = box
-    if turn == 90:
-        return _Glyph(char, bottom, top, left, right)
-    if turn == 180:
-        return _Glyph(char, width - right, width - left, bottom, top)
-    if turn == 270:
-        return _Glyph(char, width - top, width - bottom, height - right, height - left)
-    return _Glyph(char, left, right, height - top, height - bottom)
-
-
 # --------------------------------------------------------------------------------------------- the rows
 
 
-def _rows(glyphs: Iterable[_Glyph]) -> Iterator[_Row]:
+def _rows(glyphs: Iterable[Glyph]) -> Iterator[_Row]:
     """Glyphs that stand at the same height, from the top of the page down."""
-    row: list[_Glyph] = []
+    row: list[Glyph] = []
     for glyph in sorted(glyphs, key=lambda g: g.top + g.bottom):
         if row:
             middle = (row[0].top + row[0].bottom) / 2
@@ -234,10 +118,10 @@ def _rows(glyphs: Iterable[_Glyph]) -> Iterator[_Row]:
     yield from _row(row)
 
 
-def _row(glyphs: list[_Glyph]) -> Iterator[_Row]:
+def _row(glyphs: list[Glyph]) -> Iterator[_Row]:
     size = median(g.bottom - g.top for g in glyphs) if glyphs else 0.0
     segments: _Row = []
-    stretch: list[_Glyph] = []
+    stretch: list[Glyph] = []
     text, blank = "", False
     for glyph in sorted(glyphs, key=lambda g: g.x0):
         if glyph.char.isspace():
@@ -260,7 +144,7 @@ def _row(glyphs: list[_Glyph]) -> Iterator[_Row]:
         yield [*segments, _segment(text, stretch, size)]
 
 
-def _segment(text: str, glyphs: list[_Glyph], size: float) -> _Segment:
+def _segment(text: str, glyphs: list[Glyph], size: float) -> _Segment:
     word = _FIRST_WORD.match(text)
     last = glyphs[word.end() - 1] if word else glyphs[-1]
     return _Segment(
