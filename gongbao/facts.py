@@ -1,26 +1,47 @@
 """From spans to facts: values of amounts and periods, links between spans, and what they say together.
 
-A linker is anything that turns a document with spans into links (`Linker`). The one here goes by rules.
+A fact is a link with the period it holds for and the subject it speaks of. Both are looked for where a reader
+would look:
+
+- **period**: the last TIME in front of the amount in its sentence. A point of comparison is none (比上年, 较年初,
+  2005年的2.1倍, 去年同期), and a TIME tied to one amount (从2020年的82.4岁) holds for that one only.
+- **subject**: the PROJECT or ORG that the amount leads on to (总投资5.6亿元的云岭物流园), else the nearest in front
+  of the metric in its sentence. An ORG counts where a clause begins with it, a TIME at most in front of it:
+  elsewhere it is acted on, or reports. Beyond its clause it counts only where the sentence begins with it. A PROJECT
+  counts for what projects have (投资, 面积, 产能 and the like), and not in a list, for the amount may be of all in it.
+- What the sentence does not say is *inherited*: from the nearest earlier sentence of the paragraph that says it; else
+  from the first sentence of one of the REACH paragraphs before, the nearest first, headings among them; else from
+  the document's first sentence, its title. Of a period it is the last TIME of that sentence, but not a single day,
+  which dates an event and no figure. Of a subject it is the ORG that the sentence begins with, but what is said of
+  全县 goes to no ORG without 县 in its name. A PROJECT is inherited only from the sentence just before, if it is the only
+  one there.
+
+The labels come from the scheme: a TIME is a label read as a period; an ORG is one that has no value and no role; a
+PROJECT is a head that a role names behind its first one.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
-from typing import Protocol
+from bisect import bisect_left, bisect_right
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from datetime import date, datetime
+from functools import lru_cache
+from itertools import pairwise
+from math import inf
+from typing import Final
 
 from gongbao.amounts import parse_amount
+from gongbao.linking import Linker, RuleLinker
 from gongbao.periods import parse_period
-from gongbao.schema import UNREAD, Document, Fact, LabelScheme, Link, Span
+from gongbao.schema import UNREAD, Document, Fact, LabelScheme, Link, Period, Span
 from gongbao.sentences import sentences
 
+__all__ = ["REACH", "Linker", "RuleLinker", "complete", "make_facts", "normalise", "prepare_gold"]
 
-class Linker(Protocol):
-    """Links between the spans of a document, each with a score."""
-
-    def __call__(self, document: Document) -> Sequence[Link]:
-        """The links; the document's own are not looked at."""
-        ...
+REACH: Final = 5
+"""How many paragraphs down the first sentence of a paragraph gives its period and subject."""
 
 
 def complete(document: Document, scheme: LabelScheme, linker: Linker) -> Document:
@@ -36,42 +57,277 @@ def prepare_gold(document: Document, scheme: LabelScheme) -> Document:
     return valued.replace(facts=make_facts(valued, scheme))
 
 
+# ---------------------------------------------------------------------------------------- values
+
+
 def normalise(document: Document, scheme: LabelScheme) -> Document:
     """Give each span whose label has values its Amount or Period, None where there is none to be had.
 
-    Relative periods are counted from `meta["published"]`, an ISO date.
+    Relative periods are counted from `meta["published"]`, an ISO date with or without an hour; anything else there
+    is taken for unknown.
     """
-    published = document.meta.get("published")
-    published = published if isinstance(published, str) and re.fullmatch(r"\d{4}-\d\d-\d\d", published) else None
-    spans = []
-    for span in document.spans:
-        kind = scheme.values.get(span.label)
-        value = UNREAD if kind is None else parse_amount(span.text) if kind == "amount" else parse_period(span.text, published)
-        spans.append(Span(span.start, span.end, span.label, span.text, span.id, span.score, value))
-    return document.replace(spans=tuple(spans))
+    published = _published(document.meta.get("published"))
+    return document.replace(
+        spans=tuple(_valued(s, scheme.values.get(s.label), published) for s in document.spans)
+    )
 
 
-class RuleLinker:
-    """Nearest head before the amount in its sentence; trigger words for the role."""
+def _valued(span: Span, kind: str | None, published: date | None) -> Span:
+    if kind is None:
+        return replace(span, value=UNREAD)
+    return replace(span, value=_amount(span.text) if kind == "amount" else _period(span.text, published))
 
-    def __init__(self, scheme: LabelScheme) -> None:
-        self._scheme = scheme
 
-    def __call__(self, document: Document) -> Sequence[Link]:
-        """Links of one document."""
-        links = []
-        for start, end in sentences(document.text):
-            head: Span | None = None
-            for span in document.spans:
-                if not start <= span.start < end:
-                    continue
-                if span.label in ("METRIC", "PROJECT"):
-                    head = span
-                elif span.label == "AMOUNT" and head is not None:
-                    links.append(Link(head.id, span.id, "VALUE", 0.8))
-        return links
+# Reports say the same thing over and over; both parsers depend on their arguments alone.
+_amount = lru_cache(maxsize=1 << 16)(parse_amount)
+_period = lru_cache(maxsize=1 << 16)(parse_period)
+
+
+def _published(said: object) -> date | None:
+    if isinstance(said, datetime):
+        return said.date()
+    if isinstance(said, date):
+        return said
+    try:
+        return datetime.fromisoformat(str(said).strip()).date()
+    except ValueError:
+        return None
+
+
+# ----------------------------------------------------------------------------------------- facts
 
 
 def make_facts(document: Document, scheme: LabelScheme) -> tuple[Fact, ...]:
-    """One fact for each link."""
-    return tuple(Fact(k.head, k.tail, k.role) for k in document.links)
+    """One fact for each link, in the order of the links; the module says what its period and subject are.
+
+    Its score is that of the link times those of metric and amount, as far as they have any; None where none has.
+    """
+    if not document.links:
+        return ()
+    context = _Context(document, scheme)
+    return tuple(_fact(document, link, context) for link in document.links)
+
+
+def _fact(document: Document, link: Link, context: _Context) -> Fact:
+    metric, amount = document.span(link.head), document.span(link.tail)
+    at = context.sentence_of(min(metric.start, amount.start))
+    period, subject = context.period(at, amount), context.subject(at, metric, amount)
+    inherited = []
+    if period is None and (period := context.period_above[at]) is not None:
+        inherited.append("period")
+    if subject is None and (subject := context.inherited_subject(at, metric)) is not None:
+        inherited.append("subject")
+    return Fact(
+        metric.id,
+        amount.id,
+        link.role,
+        period=period.id if period else None,
+        subject=subject.id if subject else None,
+        inherited=tuple(inherited),
+        score=_product(link.score, metric.score, amount.score),
+    )
+
+
+def _product(*scores: float | None) -> float | None:
+    known = [s for s in scores if s is not None]
+    out = 1.0
+    for score in known:
+        out *= score
+    return out if known else None
+
+
+# --------------------------------------------------------------------------- periods and subjects
+
+_BASE_BEFORE = re.compile(r"(?:比|较|高于|低于|超过|快于|多于|少于|相当于)\s*$")
+_BASE_BEHIND = re.compile(r"\s*(?:同期|底|末|全年)?\s*(?:相比|比较|持平|的基础上)")
+_REPORTS = re.compile(r"[^，,。；;]{0,8}(?:[电讯](?![\u4e00-\u9fff])|记者|消息|报道|获悉|了解到|发布会)")
+_OF_PROJECTS = re.compile(
+    "投资|投入|资金|面积|占地|造价|工期|规模|容量|产能|产值|收入|税|利润|长|年产|吞吐|岗位|就业"
+)
+_WHOLE = re.compile("全(国|省|市|州|县|区|旗|镇|乡|街道|村)")
+_CLAUSE_START = re.compile(r"(?:^|[，,、。；;：:！？!?）)\s])\s*$")
+_CLAUSE_END = re.compile("[，,；;：:]")
+_LEAD_IN = 6  # characters
+_BACK = 16  # spans; bounds the time of a sentence without an end
+_LINE_END = re.compile(r"[\r\n\x85\u2028\u2029]")
+
+
+@dataclass(frozen=True)
+class _Labels:
+    """What the labels of a scheme are to a fact."""
+
+    periods: frozenset[str]
+    amounts: frozenset[str]
+    projects: frozenset[str]
+    actors: frozenset[str]
+
+    @classmethod
+    def of(cls, scheme: LabelScheme) -> _Labels:
+        tails = {n for role in scheme.roles for n in role.tails}
+        heads = {n for role in scheme.roles for n in role.heads}
+        projects = heads - tails - {n for role in scheme.roles for n in role.heads[:1]}
+        return cls(
+            periods=frozenset(n for n, kind in scheme.values.items() if kind == "period"),
+            amounts=frozenset(n for n, kind in scheme.values.items() if kind == "amount"),
+            projects=frozenset(projects),
+            actors=frozenset(n for n in scheme.labels if n not in tails | heads and n not in scheme.values),
+        )
+
+
+def _before(span: Span, others: Sequence[Span]) -> list[Span]:
+    """Those of the others, given in order, that start before the span, the nearest first; of very many not all."""
+    n = bisect_left(others, span.start, key=lambda s: s.start)
+    return list(reversed(others[max(0, n - _BACK) : n]))
+
+
+class _Context:
+    """The periods and subjects of a document by sentence.
+
+    `period_above[n]` is what sentence n inherits as its period, None if nothing.
+    """
+
+    def __init__(self, document: Document, scheme: LabelScheme) -> None:
+        self._text, self._labels, self._spans = document.text, _Labels.of(scheme), document.spans
+        self._starts = [s.start for s in document.spans]
+        self._bounds = sentences(document.text) or [(0, len(document.text))]
+        self._periods: list[list[Span]] = [[] for _ in self._bounds]
+        self._actors: list[list[Span]] = [[] for _ in self._bounds]
+        self._projects: list[list[Span]] = [[] for _ in self._bounds]
+        for n in range(len(document.spans)):
+            self._sort_in(n)
+        breaks = [_LINE_END.search(self._text, a[1], b[0]) is not None for a, b in pairwise(self._bounds)]
+        self._openings = [True, *breaks]  # whether a sentence is the first one of its paragraph
+        self.period_above = self._above([self._to_inherit(n) for n in range(len(self._bounds))])
+        self._actor_above = self._above([self._leader(n) for n in range(len(self._bounds))])
+
+    def sentence_of(self, offset: int) -> int:
+        """The number of the sentence that holds the character."""
+        return max(0, bisect_right(self._bounds, (offset, inf)) - 1)
+
+    def period(self, at: int, amount: Span) -> Span | None:
+        """The period that sentence `at` itself gives for the amount."""
+        before = _before(amount, self._periods[at])
+        return next((period for period in before if self._owner(period) in (None, amount)), None)
+
+    def subject(self, at: int, metric: Span, amount: Span) -> Span | None:
+        """The subject that sentence `at` itself gives."""
+        n = bisect_left(self._starts, amount.end)
+        behind = self._spans[n] if n < len(self._spans) else None
+        if (
+            behind is not None
+            and behind is not metric
+            and behind.label in self._labels.projects | self._labels.actors
+            and not self._is_listed(n)
+            and self._text[amount.end : behind.start] in ("", "的")
+        ):
+            return behind
+        actors = [a for a in _before(metric, self._actors[at]) if self._in_one_clause(a, metric)]
+        leader = self._leader(at)
+        projects = _before(metric, self._projects[at]) if self._has_projects(metric) else []
+        found = [s for s in (*actors[:1], leader, *projects[:1]) if s is not None and s.start < metric.start]
+        return max(found, key=lambda s: s.start, default=None)
+
+    def inherited_subject(self, at: int, metric: Span) -> Span | None:
+        """The subject that sentence `at` takes from further up."""
+        if self._has_projects(metric) and not self._openings[at] and len(self._projects[at - 1]) == 1:
+            return self._projects[at - 1][0]
+        actor = self._actor_above[at]
+        whole = _WHOLE.search(self._text, self._bounds[at][0], metric.start)
+        return actor if actor is None or whole is None or whole[1] in actor.text else None
+
+    # ------------------------------------------------------------------------------ what is passed on
+
+    def _to_inherit(self, at: int) -> Span | None:
+        """The last period of the sentence that may hold for the next ones."""
+        for period in reversed(self._periods[at]):
+            value = period.value
+            a_day = isinstance(value, Period) and value.start is not None and value.start == value.end
+            if not a_day and self._owner(period) is None:
+                return period
+        return None
+
+    def _leader(self, at: int) -> Span | None:
+        """The actor that the sentence begins with: no more than a word (近日,) and a period stand before it."""
+        if not self._actors[at]:
+            return None
+        first, start = self._actors[at][0], self._bounds[at][0]
+        n = bisect_left(self._starts, first.start)
+        before = self._spans[n - 1] if n else None
+        period = before is not None and before.label in self._labels.periods and before.start >= start
+        lead = first.start - start - (len(before.text) if before is not None and period else 0)
+        return first if lead <= _LEAD_IN else None
+
+    def _above(self, own: Sequence[Span | None]) -> list[Span | None]:
+        """What each sentence inherits where they say `own` themselves."""
+        above: list[Span | None] = []
+        here: Span | None = None  # the last one said in this paragraph
+        opening: Span | None = None  # the last one said in a paragraph's first sentence
+        age = 0  # paragraphs since then
+        for said, opens in zip(own, self._openings, strict=True):
+            if opens:
+                here, age = None, age + 1
+            above.append(here or (opening if age <= REACH else None) or (own[0] if above else None))
+            here = said or here
+            if opens and said is not None:
+                opening, age = said, 0
+        return above
+
+    # ------------------------------------------------------------------------------------ questions
+
+    def _sort_in(self, n: int) -> None:
+        span = self._spans[n]
+        at = self.sentence_of(span.start)
+        if span.label in self._labels.periods:
+            if not self._is_base(n):
+                self._periods[at].append(span)
+        elif span.label in self._labels.actors:
+            if self._acts(n, at):
+                self._actors[at].append(span)
+        elif span.label in self._labels.projects and not self._is_listed(n):
+            self._projects[at].append(span)
+
+    def _in_one_clause(self, actor: Span, metric: Span) -> bool:
+        return _CLAUSE_END.search(self._text, actor.end, metric.start) is None
+
+    def _has_projects(self, metric: Span) -> bool:
+        """Whether the metric is one of those that projects have."""
+        return metric.label not in self._labels.projects and _OF_PROJECTS.search(metric.text) is not None
+
+    def _is_base(self, n: int) -> bool:
+        """Whether a period is what something is compared with."""
+        span = self._spans[n]
+        owner = self._owner(span)
+        return (
+            (owner is not None and "倍" in owner.text)
+            or "同期" in span.text
+            or _BASE_BEFORE.search(self._text[max(0, span.start - 4) : span.start]) is not None
+            or _BASE_BEHIND.match(self._text[span.end : span.end + 8]) is not None
+        )
+
+    def _owner(self, period: Span) -> Span | None:
+        """The one amount that the period is tied to: 2020年的82.4岁."""
+        n = bisect_left(self._starts, period.end)
+        after = self._spans[n] if n < len(self._spans) else None
+        if after is None or after.label not in self._labels.amounts:
+            return None
+        return after if self._text[period.end : after.start].strip() == "的" else None
+
+    def _acts(self, n: int, at: int) -> bool:
+        """Whether a clause begins with the span, a period at most in front of it, and it does not only report."""
+        span, start = self._spans[n], self._bounds[at][0]
+        before = self._spans[n - 1] if n else None
+        behind_period = (
+            before is not None and before.label in self._labels.periods and before.end >= span.start - 1
+        )
+        return (
+            behind_period
+            or _CLAUSE_START.search(self._text[max(start, span.start - 4) : span.start]) is not None
+        ) and _REPORTS.match(self._text, span.end, span.end + 12) is None
+
+    def _is_listed(self, n: int) -> bool:
+        span = self._spans[n]
+        around = self._spans[max(0, n - 1) : n + 2]
+        return self._text.startswith("等", span.end) or any(
+            a.label == b.label and self._text[a.end : b.start].strip() in ("、", "和", "与", "及")
+            for a, b in pairwise(around)
+        )
