@@ -27,8 +27,9 @@ import tempfile
 from bisect import bisect_right
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
-from dataclasses import astuple, dataclass, fields
+from dataclasses import dataclass, fields
 from datetime import date
+from operator import attrgetter
 from pathlib import Path
 from typing import IO, Any, Final, TypeAlias
 
@@ -87,6 +88,7 @@ class Row:
 
 
 COLUMNS: Final = tuple(field.name for field in fields(Row))
+_cells: Final[Callable[[Row], tuple[Any, ...]]] = attrgetter(*COLUMNS)
 
 
 def rows(document: Document) -> Iterator[Row]:
@@ -239,7 +241,7 @@ def _jsonl(file: IO[bytes]) -> Iterator[Add]:
 @contextmanager
 def _facts(file: IO[bytes]) -> Iterator[Add]:
     def line(row: Row) -> str:
-        cells = dict(zip(COLUMNS, astuple(row), strict=True))
+        cells = dict(zip(COLUMNS, _cells(row), strict=True))
         return json.dumps(cells, ensure_ascii=False, default=date.isoformat, allow_nan=False) + "\n"
 
     yield lambda document: _put(file, "".join(map(line, rows(document))))
@@ -261,7 +263,7 @@ def _csv(file: IO[bytes]) -> Iterator[Add]:
 
     file.write(codecs.BOM_UTF8)
     put([COLUMNS])
-    yield lambda document: put([tuple(map(cell, astuple(row))) for row in rows(document)])
+    yield lambda document: put([tuple(map(cell, _cells(row))) for row in rows(document)])
 
 
 def _put(file: IO[bytes], text: str) -> None:
@@ -295,7 +297,7 @@ def _parquet(file: IO[bytes]) -> Iterator[Add]:
         group.clear()
 
     def add(document: Document) -> None:
-        new = [astuple(row) for row in rows(document)]
+        new = [_cells(row) for row in rows(document)]
         "".join(
             v for row in new for v in row if isinstance(v, str)
         ).encode()  # raises here, not in a later flush
@@ -364,7 +366,7 @@ def _xlsx(file: IO[bytes], sheet_rows: int = _SHEET_ROWS) -> Iterator[Add]:
         for row in rows(document):
             if not left:
                 new_sheet()
-            sheet.append([cell(value) for value in astuple(row)])
+            sheet.append([cell(value) for value in _cells(row)])
             left -= 1
 
     new_sheet()
