@@ -6,6 +6,8 @@ BIN := $(VENV)/bin
 READY := $(VENV)/ready
 SOURCES := gongbao tests benchmarks train.py evaluate.py predict.py
 OUT := out
+# Among the runs, so that `gongbao predict` without --model finds it.
+MODEL := runs/demo
 # Where PyTorch comes from, if not from the usual index; on Linux its CPU build needs
 # TORCH_INDEX=https://download.pytorch.org/whl/cpu, without which gigabytes of CUDA come along.
 TORCH_INDEX ?=
@@ -22,15 +24,15 @@ $(READY): pyproject.toml constraints.txt
 
 # Fine-tune on the bundled articles, evaluate on the test split, extract from a bundled report.
 demo: $(READY)
-	rm -rf $(OUT)/demo
-	$(BIN)/python train.py --config configs/default.toml --set name=demo -o $(OUT)/demo/model
-	$(BIN)/python evaluate.py --model $(OUT)/demo/model --data test -o $(OUT)/demo/report.html
-	$(BIN)/python predict.py data/demo/report.docx --model $(OUT)/demo/model -o $(OUT)/demo/facts.xlsx
-	$(BIN)/python predict.py data/demo/report.docx --model $(OUT)/demo/model -o $(OUT)/demo/facts.jsonl
+	rm -rf $(OUT) $(MODEL)
+	$(BIN)/python train.py --config configs/default.toml --set name=demo -o $(MODEL)
+	$(BIN)/python evaluate.py --model $(MODEL) --data test -o $(OUT)/report.html
+	$(BIN)/python predict.py data/demo/report.docx --model $(MODEL) -o $(OUT)/facts.xlsx
+	$(BIN)/python predict.py data/demo/report.docx --model $(MODEL) --format facts -o $(OUT)/facts.jsonl
 	@echo
-	@echo "model              $(OUT)/demo/model"
-	@echo "evaluation report  $(OUT)/demo/report.html"
-	@echo "facts              $(OUT)/demo/facts.xlsx  $(OUT)/demo/facts.jsonl"
+	@echo "model              $(MODEL)"
+	@echo "evaluation report  $(OUT)/report.html"
+	@echo "facts              $(OUT)/facts.xlsx  $(OUT)/facts.jsonl"
 
 test: $(READY)
 	$(BIN)/python -m pytest --cov

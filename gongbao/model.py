@@ -30,7 +30,7 @@ def new_model(encoder: Path, tagset: TagSet, dropout: float = 0.1) -> PreTrained
     """An encoder folder's weights with a fresh head.
 
     Args:
-        dropout: of the hidden layers and before the head. Attention keeps all (measured: docs/encoder.md).
+        dropout: of the hidden layers and before the head; attention keeps all.
     """
     model: PreTrainedModel = AutoModelForTokenClassification.from_pretrained(
         encoder,
@@ -87,8 +87,8 @@ def export_onnx(folder: Path) -> Path:
     names = ["input_ids", "attention_mask"]
     buffer = io.BytesIO()
     with warnings.catch_warnings():
-        # The tracing exporter is deprecated, but right: with torch 2.13 the new one (dynamo=True) gave logits that are off by
-        # 0.9 for this very model. `_compare` below would notice either.
+        # The tracing exporter is deprecated, but right: with torch 2.13 the new one (dynamo=True) gave other logits for
+        # this very model. `_compare` would notice either.
         warnings.simplefilter("ignore")
         torch.onnx.export(
             _Logits(model).eval(),

@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -32,7 +32,7 @@ RUNS = Path("runs")
 
 @dataclass(frozen=True)
 class ModelFolder:
-    """The description of a model. `load` reads it, `save` writes it with the hashes of the files beside it."""
+    """The description of a model. `load` reads it, `save` writes it."""
 
     path: Path
     name: str
@@ -60,19 +60,22 @@ class ModelFolder:
         """The `model` object of a predicted document: name, version and hash of the weights."""
         return {"name": self.name, "version": self.version, "sha256": self.hashes.get(WEIGHTS, "")}
 
-    def save(self) -> ModelFolder:
-        """Hash the files that are there and write the description, last of all: it makes the folder a model."""
+    def hashed(self) -> ModelFolder:
+        """The same with the hashes of the files that are there now."""
         files = (CONFIG, WEIGHTS, ONNX, VOCABULARY)
-        hashes = {name: sha256(self.path / name) for name in files if (self.path / name).exists()}
+        return replace(self, hashes={f: sha256(self.path / f) for f in files if (self.path / f).exists()})
+
+    def save(self) -> None:
+        """Write the description, last of all: it is what makes the folder a finished model."""
         with replacing(self.path / DESCRIPTION) as file:
             json.dump(
                 {
                     "format": FORMAT, "name": self.name, "version": self.version, "scheme": self.scheme.to_json(),
-                    "window": {"size": self.window.size, "overlap": self.window.overlap}, "sha256": hashes,
+                    "window": {"size": self.window.size, "overlap": self.window.overlap},
+                    "sha256": dict(self.hashes),
                 },
                 file, ensure_ascii=False, indent=1,
             )  # fmt: skip
-        return ModelFolder.load(self.path)
 
     @classmethod
     def load(cls, path: Path | str) -> ModelFolder:

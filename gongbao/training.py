@@ -29,21 +29,21 @@ import numpy as np
 import torch
 import transformers
 from datasets import Dataset, disable_progress_bars
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 from transformers import EarlyStoppingCallback, PreTrainedModel, Trainer, TrainerCallback, TrainingArguments
 from transformers.trainer_pt_utils import LengthGroupedSampler
 
 import gongbao
 from gongbao.corpus import resolve, split_hash
 from gongbao.encoder import DEFAULT, character_encoder, describe
-from gongbao.extractor import Extractor, find_spans
+from gongbao.extractor import Extractor, OnnxBackend, find_spans
 from gongbao.facts import prepare_gold
 from gongbao.files import bundled, replacing
 from gongbao.label_studio import read_config
 from gongbao.metrics import Counts, count_spans, evaluate
 from gongbao.model import export_onnx, logits, new_model
-from gongbao.model_folder import RUNS, VOCABULARY, ModelFolder
-from gongbao.schema import Document, GongbaoError, LabelScheme, UsageError
+from gongbao.model_folder import DESCRIPTION, ONNX, RUNS, VOCABULARY, ModelFolder
+from gongbao.schema import Document, LabelScheme, UsageError
 from gongbao.splitting import split
 from gongbao.tagging import TagSet
 from gongbao.windows import Vocabulary, WindowSize, held, pad, windows
@@ -78,6 +78,16 @@ class WindowConfig(_Part):
 
     size: int = Field(256, ge=16)
     overlap: int = Field(64, ge=1)
+
+    @model_validator(mode="after")
+    def _fits(self) -> WindowConfig:
+        _ = self.window  # which says what cannot be
+        return self
+
+    @property
+    def window(self) -> WindowSize:
+        """As the cutter takes it."""
+        return WindowSize(self.size, self.overlap)
 
 
 class OptimisationConfig(_Part):
@@ -397,7 +407,8 @@ def train(
     scheme, train_documents, dev_documents = load_data(config)
     encoder = character_encoder(config.encoder.name, config.encoder.layers)
     vocabulary = Vocabulary.load(encoder / VOCABULARY)
-    size = WindowSize(config.window.size, config.window.overlap)
+    size = config.window.window
+    _check_positions(encoder, size)
     tagset = TagSet(scheme.labels)
     disable_progress_bars()
     rows, lost = training_windows(train_documents, vocabulary, size, tagset)
@@ -406,9 +417,9 @@ def train(
         f"choosing on {len(dev_documents)}; {lost['spans_cut']} spans are longer than a window holds, "
         f"{lost['unknown_characters']} characters are unknown to the encoder"
     )
-    folder.mkdir(parents=True, exist_ok=True)
-    with replacing(folder / "train.toml") as file:
-        file.write(config.to_toml())
+    if not int(os.environ.get("RANK", "0")):
+        with replacing(folder / "train.toml") as file:
+            file.write(config.to_toml())
 
     def score(model: PreTrainedModel) -> dict[str, float]:
         found = find_spans(
@@ -453,16 +464,21 @@ def train(
 
 
 def _run_folder(config: TrainConfig, folder: Path | str | None, resume: bool) -> Path:
+    if int(os.environ.get("RANK", "0")) or (folder is None and "RANK" in os.environ):
+        # One of several processes (torchrun): the first of them looks at the folder, and all must mean the same one.
+        if folder is None:
+            raise UsageError("several processes need the name of one folder", remedy="add -o FOLDER")
+        return Path(folder)
     if folder is not None:
         folder = Path(folder)
-        if (folder / "gongbao.json").exists():
+        if (folder / DESCRIPTION).exists():
             raise UsageError(f"{folder} already holds a finished model", remedy="name another folder with -o")
         if resume and not (folder / "train.toml").exists():
             raise UsageError(
                 f"{folder} holds no run to resume", remedy="leave --resume away to begin one there"
             )
     elif resume:
-        begun = [p.parent for p in RUNS.glob("*/train.toml") if not (p.parent / "gongbao.json").exists()]
+        begun = [p.parent for p in RUNS.glob("*/train.toml") if not (p.parent / DESCRIPTION).exists()]
         begun = [p for p in begun if TrainConfig.load(p / "train.toml") == config]
         if not begun:
             raise UsageError(
@@ -485,6 +501,15 @@ def _run_folder(config: TrainConfig, folder: Path | str | None, resume: bool) ->
     return folder
 
 
+def _check_positions(encoder: Path, size: WindowSize) -> None:
+    positions = json.loads((encoder / "config.json").read_text(encoding="utf-8"))["max_position_embeddings"]
+    if size.size + 2 > positions:
+        raise UsageError(
+            f"windows of {size.size} characters do not fit the encoder's {positions} positions ([CLS] and [SEP] take two)",
+            remedy=f"--set window.size={positions - 2}, or less",
+        )
+
+
 def _arguments(config: TrainConfig, folder: Path, rows: int) -> TrainingArguments:
     given = config.training
     cuda = torch.cuda.is_available()
@@ -502,6 +527,9 @@ def _arguments(config: TrainConfig, folder: Path, rows: int) -> TrainingArgument
         lr_scheduler_type="linear",
         max_grad_norm=given.clip,
         seed=given.seed,
+        use_cpu=not cuda,
+        # Without a backend's name several processes on CPUs would each train alone.
+        ddp_backend="gloo" if processes > 1 and not cuda else None,
         bf16=bf16,
         fp16=fp16,
         eval_strategy="epoch",
@@ -530,16 +558,10 @@ def _finish(
     say("writing model.onnx for inference without torch")
     export_onnx(folder)
     described = ModelFolder(
-        folder,
-        config.name,
-        f"{datetime.now():%Y-%m-%d}",
-        scheme,
-        WindowSize(config.window.size, config.window.overlap),
-    )
-    # Everything else first: the description is what makes the folder a finished model.
-    beside = described.save()
+        folder, config.name, f"{datetime.now():%Y-%m-%d}", scheme, config.window.window
+    ).hashed()
     train_documents, dev_documents = data
-    extractor = Extractor.load(folder)
+    extractor = Extractor(described, OnnxBackend(folder / ONNX))
     scores = evaluate([prepare_gold(d, scheme) for d in dev_documents], extractor(dev_documents)).to_json()
     record = {
         "gongbao": gongbao.__version__,
@@ -558,7 +580,8 @@ def _finish(
     with replacing(folder / "run.json") as file:
         json.dump(record, file, ensure_ascii=False, indent=1)
     with replacing(folder / "README.md") as file:
-        file.write(card(config, record, beside))
+        file.write(card(config, record, described))
+    described.save()
     shutil.rmtree(folder / "checkpoints", ignore_errors=True)
 
 
@@ -599,12 +622,3 @@ The best epoch was chosen on these documents, so other text will score lower; `g
     gongbao predict report.docx --model {folder.path.name}
     gongbao train --config train.toml
 """
-
-
-def is_trained(folder: Path) -> bool:
-    """Whether a run's folder holds a finished model."""
-    try:
-        ModelFolder.load(folder)
-    except GongbaoError:
-        return False
-    return True

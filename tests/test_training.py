@@ -1,7 +1,9 @@
 """Training: configurations, data, the trainer's parts, and whole runs of a tiny BERT."""
 
 import json
+import math
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -23,6 +25,7 @@ from gongbao.schema import DataError, Document, Span, UsageError
 from gongbao.tagging import TagSet
 from gongbao.training import (
     TrainConfig,
+    WindowConfig,
     _Sampler,
     last_checkpoint,
     load_data,
@@ -32,7 +35,8 @@ from gongbao.training import (
 )
 from gongbao.windows import Vocabulary, WindowSize
 
-CONFIGS = sorted((Path(__file__).parents[1] / "configs").glob("*.toml"))
+ROOT = Path(__file__).parents[1]
+CONFIGS = sorted((ROOT / "configs").glob("*.toml"))
 
 
 def quiet(line):
@@ -72,6 +76,7 @@ def test_a_configuration_round_trips_through_toml(tmp_path):
         (["name=a", "name.b=1"], "is a value"),
         (["training.precision=int4"], "'auto', 'fp32', 'bf16' or 'fp16'"),
         (["name=../up"], "should match pattern"),
+        (["window.size=64", "window.overlap=32"], "cannot overlap by 32"),
     ],
 )
 def test_wrong_keys_and_values_are_fatal(changes, says):
@@ -250,6 +255,39 @@ def test_a_killed_run_resumes_to_the_weights_of_an_unbroken_one(tiny_config, tmp
     assert same(unbroken, weights(tmp_path / "broken"))
 
 
+def test_windows_that_the_encoder_has_no_positions_for(tiny_config, tmp_path):
+    wide = tiny_config.model_copy(update={"window": WindowConfig(size=127, overlap=20)})
+    with pytest.raises(UsageError, match="do not fit the encoder's 128 positions") as caught:
+        train(wide, tmp_path / "run", report=quiet)
+    assert "window.size=126" in str(caught.value)
+    assert not (tmp_path / "run").exists()
+
+
+def test_two_processes_train_together(tiny_config, tmp_path):
+    """Data-parallel, as torchrun starts it; on processors without a GPU through gloo."""
+    (tmp_path / "c.toml").write_text(shortened(tiny_config, epochs=2).to_toml(), encoding="utf-8")
+    command = [
+        sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2",
+        ROOT / "train.py", "--config", tmp_path / "c.toml", "-o", tmp_path / "run",
+    ]  # fmt: skip
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    ModelFolder.load(tmp_path / "run").check()
+    rows = json.loads((tmp_path / "run" / "run.json").read_text(encoding="utf-8"))["data"]["lost"]
+    alone = train(shortened(tiny_config, epochs=1), tmp_path / "alone", report=(lines := []).append)
+    assert alone.exists()
+    assert rows["documents"] == 12
+    steps = int(re.search(r"step \d+ of (\d+)", "\n".join(lines))[1])
+    assert f"step 2 of {2 * math.ceil(steps / 2)}," in done.stderr
+    assert done.stderr.count("writing model.onnx") == 1
+
+
+def test_several_processes_need_one_folder(tiny_config, monkeypatch):
+    monkeypatch.setenv("RANK", "0")
+    with pytest.raises(UsageError, match="-o FOLDER"):
+        train(tiny_config, report=quiet)
+
+
 def test_a_checkpoint_half_written_is_passed_over(tmp_path):
     for step, whole in ((10, True), (20, True), (30, False)):
         folder = tmp_path / "checkpoints" / f"checkpoint-{step}"
@@ -320,6 +358,7 @@ def test_other_labels_from_a_label_studio_export_train_with_no_code_changed(tiny
         {
             "data": {"train": [str(export)], "dev": [str(export)], "scheme": str(tmp_path / "own.xml")},
             "encoder": {"name": str(tiny_bert), "layers": 0},
+            "window": {"size": 96, "overlap": 24},
             "training": {
                 "epochs": 30,
                 "batch_size": 2,

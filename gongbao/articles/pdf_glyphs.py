@@ -34,7 +34,7 @@ def glyphs_of(data: bytes, limits: Limits) -> tuple[list[list[Glyph]], list[int]
     Raises:
         DataError: damaged, encrypted, over the limits, fonts that do not say which characters their glyphs are.
     """
-    import pypdfium2  # type: ignore[import-untyped]
+    import pypdfium2
 
     try:
         with _PDFIUM, pypdfium2.PdfDocument(data) as document:
