@@ -1,27 +1,38 @@
 """The gongbao command. Each command imports what it needs when it runs, so that --help is quick.
 
 Results go to standard output, progress and messages to standard error. Exit codes: 0 done, 1 failed on the work,
-2 wrong usage.
+2 wrong usage, 130 stopped by the user.
 """
 
 from __future__ import annotations
 
+import io
 import json
 import os
+import signal
 import sys
+import tempfile
+import threading
 import traceback
+import warnings
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import replace
 from datetime import date
 from enum import StrEnum
+from itertools import chain
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, NoReturn, TextIO
 
-import click
 import typer
+from typer.main import get_command
 
-from gongbao.schema import DataError, GongbaoError, UsageError
+from gongbao.files import PACKAGE
+from gongbao.schema import UNREAD, DataError, GongbaoError, UsageError
 
 if TYPE_CHECKING:
+    from gongbao.extractor import Extractor
+    from gongbao.model_folder import ModelFolder
     from gongbao.schema import Document, LabelScheme
 
 app = typer.Typer(
@@ -30,7 +41,6 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
-    help="Checked records out of Chinese government reports: annotate, train, extract, evaluate.",
 )
 articles_app = typer.Typer(no_args_is_help=True, help="Articles: from txt, html, docx and pdf to documents.")
 annotations_app = typer.Typer(no_args_is_help=True, help="Annotations: from and to Label Studio files.")
@@ -45,7 +55,11 @@ Config = Annotated[
     Path | None,
     typer.Option("--config", help="The labelling configuration (label_config.xml); else the bundled one."),
 ]
-Json = Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")]
+Check = Annotated[
+    Path | None,
+    typer.Option("--config", help="Check labels and links against this labelling configuration."),
+]
+Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 
 
 class Backend(StrEnum):
@@ -69,11 +83,67 @@ def say(line: str) -> None:
     print(line, file=sys.stderr, flush=True)
 
 
+def _print_json(value: Any) -> None:
+    print(json.dumps(value, ensure_ascii=False, indent=1))
+
+
+def _many(count: int, what: str) -> str:
+    return f"{count:,} {what}{'' if count == 1 else 's'}"
+
+
 def _scheme(config: Path | None) -> LabelScheme:
     from gongbao.files import bundled
     from gongbao.label_studio import read_config
 
     return read_config(config or bundled("annotations/label_config.xml")).scheme
+
+
+@contextmanager
+def _naming_the_option(config: Path | None) -> Iterator[None]:
+    """Where the bundled scheme does not have a label or link, tell how to bring another."""
+    try:
+        yield
+    except DataError as error:
+        if config is None and "the scheme" in error.problem:
+            error.remedy = f"{error.remedy}; another scheme is read with --config label_config.xml"
+        raise
+
+
+@contextmanager
+def _writing_to(output: Path | None) -> Iterator[None]:
+    """Name the output where the system refuses it: a full disk's error names no file, others a temporary one."""
+    try:
+        yield
+    except BrokenPipeError:
+        raise
+    except OSError as error:
+        is_file = isinstance(error, FileExistsError | NotADirectoryError)
+        raise GongbaoError(
+            "it cannot be written: a part of its path is a file, not a folder"
+            if is_file
+            else f"it cannot be written: {error.strerror or error}",
+            file=output or "standard output",
+            remedy="name another place; what was there before is untouched"
+            if is_file
+            else "make room or name another place; what was there before is untouched",
+        ) from error
+
+
+def _version(wanted: bool) -> None:
+    if wanted:
+        from gongbao import __version__
+
+        print(f"gongbao {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _top(
+    version: Annotated[
+        bool, typer.Option("--version", is_eager=True, callback=_version, help="Print the version.")
+    ] = False,
+) -> None:
+    """Checked records out of Chinese government reports: annotate, train, extract, evaluate."""
 
 
 # ------------------------------------------------------------------------ train, evaluate, predict
@@ -96,7 +166,13 @@ def train(
     with needing("train"):
         from gongbao.training import TrainConfig
         from gongbao.training import train as fine_tune
-    print(fine_tune(TrainConfig.load(config, changes or ()), output, resume=resume, report=say))
+    wanted = TrainConfig.load(config, changes or ())
+    try:
+        with _writing_to(output or Path("runs")):
+            print(fine_tune(wanted, output, resume=resume, report=say))
+    except KeyboardInterrupt:
+        say("the same command with --resume goes on from the last epoch that was saved")
+        raise
 
 
 @app.command()
@@ -108,10 +184,10 @@ def evaluate(
         Path | None, typer.Option("--model", help="A model's folder; else the default model.")
     ] = None,
     predictions: Annotated[
-        Path | None, typer.Option("--predictions", help="Predicted documents (JSONL), of any system.")
+        Path | None, typer.Option("--predictions", help="Predicted documents, of any system.")
     ] = None,
     output: Annotated[
-        Path | None, typer.Option("-o", "--output", help="Write the report here (.html or .json).")
+        Path | None, typer.Option("-o", "--output", help="Write the report here (.html, .json or .md).")
     ] = None,
     backend: Annotated[Backend, typer.Option(help="What runs the model.")] = Backend.auto,
     config: Config = None,
@@ -121,41 +197,73 @@ def evaluate(
     from gongbao.corpus import read, resolve
     from gongbao.facts import prepare_gold
     from gongbao.metrics import evaluate as score
+    from gongbao.report import score_table, write_report
 
-    if model is not None and predictions is not None:
+    if predictions is not None and model is not None:
         raise UsageError("--model and --predictions exclude each other")
-    if output is not None and output.suffix.lower() not in (".html", ".json"):
-        raise UsageError(f"a report is .html or .json, not {output.name!r}")
+    if predictions is None and config is not None:
+        raise UsageError("--config goes with --predictions: a model brings its own labels")
+    if output is not None and output.suffix.lower() not in (".html", ".json", ".md"):
+        raise UsageError(f"a report is .html, .json or .md, not {output.name!r}", remedy="-o report.html")
     if predictions is not None:
-        scheme = _scheme(config)
-        gold = [prepare_gold(d, scheme) for d in resolve(data, scheme)]
-        predicted = [d if d.facts else prepare_gold(d, scheme) for d in read(predictions, scheme)]
         name = predictions.name
+        scheme = _scheme(config)
+        with _naming_the_option(config):
+            gold = [prepare_gold(d, scheme) for d in resolve(data, scheme)]
+            predicted = [_valued(d, scheme) for d in read(predictions, scheme)]
     else:
-        from gongbao.extractor import Extractor
-
-        extractor = Extractor.load(model, backend=backend.value)
+        extractor = _extractor(model, backend)
+        name = f"{extractor.folder.name} ({extractor.folder.path})"
         scheme = extractor.folder.scheme
         gold = [prepare_gold(d, scheme) for d in resolve(data, scheme)]
         predicted = list(_progress(extractor.stream(gold), len(gold)))
-        name = f"{extractor.folder.name} ({extractor.folder.path})"
-    evaluation = score(gold, predicted)
+    if not gold:
+        raise DataError("there are no documents to evaluate on", file=data)
+    try:
+        evaluation = score(gold, predicted)
+    except DataError as error:
+        raise error.within(file=f"{name} against {data}") from None
     if output is not None:
-        from gongbao.report import write_report
-
-        write_report(output, evaluation, gold, predicted, model=name, data=data)
+        with _writing_to(output):
+            write_report(output, evaluation, gold, predicted, model=name, data=data, labels=scheme.labels)
         say(f"report: {output}")
     if as_json:
-        print(json.dumps(evaluation.to_json(), ensure_ascii=False, indent=1))
+        _print_json(evaluation.to_json())
     else:
-        from gongbao.report import score_table
-
         print(score_table(evaluation))
+
+
+def _valued(document: Document, scheme: LabelScheme) -> Document:
+    """A system's document with values, and with facts if it brings none of its own."""
+    from gongbao.facts import normalise, prepare_gold
+
+    if not document.facts:
+        return prepare_gold(document, scheme)
+    return document if any(s.value is not UNREAD for s in document.spans) else normalise(document, scheme)
+
+
+def _extractor(model: Path | None, backend: Backend) -> Extractor:
+    """The model named, or the default one, once its files are known to be whole. Either form of the weights is enough."""
+    from gongbao.extractor import Extractor
+    from gongbao.model_folder import CONFIG, ONNX, VOCABULARY, WEIGHTS, ModelFolder, default_model
+
+    folder = ModelFolder.load(model if model is not None else default_model())
+    weights = [name for name in (ONNX, WEIGHTS) if (folder.path / name).exists()]
+    if not weights:
+        raise UsageError(
+            f"{folder.path} holds neither {ONNX} nor {WEIGHTS}", remedy="copy the model folder again, whole"
+        )
+    _check_files(folder, CONFIG, VOCABULARY, *weights)
+    return Extractor.load(folder.path, backend=backend.value)
+
+
+def _check_files(folder: ModelFolder, *names: str) -> None:
+    replace(folder, hashes={name: folder.hashes[name] for name in names if name in folder.hashes}).check()
 
 
 @app.command()
 def predict(
-    inputs: Annotated[list[str], typer.Argument(metavar="INPUT…", help="Files or folders (txt html docx pdf jsonl); - is standard input.")],
+    inputs: Annotated[list[str], typer.Argument(metavar="INPUT", help="Files or folders (txt html docx pdf), documents (jsonl), or - for one report on standard input.")],
     model: Annotated[Path | None, typer.Option("--model", help="A model's folder; else the default model.")] = None,
     output: Annotated[Path | None, typer.Option("-o", "--output", help="Where to; else standard output.")] = None,
     form: Annotated[str | None, typer.Option("--format", help="jsonl (documents), facts (a JSON line each), csv, xlsx, parquet; else by the output's name.")] = None,
@@ -164,41 +272,37 @@ def predict(
 ) -> None:  # fmt: skip
     """Extract spans, values and facts from reports.
 
-    A file that cannot be read is reported and the rest goes on; the exit code is 1 then.
+    What cannot be read is reported and the rest goes on; the exit code is 1 then.
     """
     from gongbao import tables
 
-    if published is not None:
-        try:
-            date.fromisoformat(published)
-        except ValueError:
-            raise UsageError(
-                f"--published {published!r} is no date", remedy="write it as 2023-11-02"
-            ) from None
-    if output is None and form is None:
-        form = "jsonl"
-    chosen = tables.format_of(output, form)
+    day = _day(published) if published is not None else None
+    form = tables.format_of(output, form)
+    extractor = _extractor(model, backend)
     failed: list[GongbaoError] = []
-    documents = _articles(inputs, failed.append, published)
-    from gongbao.extractor import Extractor
-
-    extractor = Extractor.load(model, backend=backend.value)
+    documents = _some(_articles(inputs, failed.append, day))
     count = facts = 0
-    with tables.writing(output, chosen) as add:
-        for document in extractor.stream(documents):
+    with _writing_to(output), tables.writing(output, form) as add:
+        for document in _progress(extractor.stream(documents)):
             add(document)
             count += 1
             facts += len(document.facts)
-    say(f"{count} documents, {facts} facts" + (f": {output}" if output else ""))
-    if failed:
-        raise typer.Exit(1)
+    say(f"{_many(count, 'document')}, {_many(facts, 'fact')}" + (f": {output}" if output else ""))
+    _report_failed(failed)
+
+
+def _day(published: str) -> str:
+    try:
+        return date.fromisoformat(published).isoformat()
+    except ValueError:
+        raise UsageError(f"--published {published!r} is no date", remedy="write it as 2023-11-02") from None
 
 
 def _articles(
     inputs: Iterable[str], fail: Callable[[GongbaoError], None], published: str | None = None
 ) -> Iterator[Document]:
     """Documents of files, folders, JSONL and standard input. What fails is said and handed to `fail`; the rest goes on."""
-    from gongbao.articles import find_articles, read_article, read_article_bytes
+    from gongbao.articles import SUFFIXES, find_articles, read_article, read_article_bytes
     from gongbao.corpus import read
 
     def of(item: str) -> Iterator[Document]:
@@ -207,7 +311,14 @@ def _articles(
         elif item.lower().endswith((".jsonl", ".jsonl.gz")):
             yield from read(item)
         else:
-            for path in find_articles([item]):
+            paths = list(find_articles([item]))
+            if not paths:
+                raise DataError(
+                    "there is no article in the folder",
+                    file=item,
+                    remedy=f"articles end in {' '.join(SUFFIXES)}",
+                )
+            for path in paths:
                 try:
                     yield read_article(path)
                 except GongbaoError as error:
@@ -227,10 +338,24 @@ def _articles(
             problem(error)
 
 
-def _progress(documents: Iterable[Document], total: int) -> Iterator[Document]:
+def _some(documents: Iterator[Document]) -> Iterator[Document]:
+    """The documents if there are any: an output from before is not replaced by one with nothing in it."""
+    first = next(documents, None)
+    if first is None:
+        raise GongbaoError("no report could be read; nothing was written")
+    return chain((first,), documents)
+
+
+def _report_failed(failed: Sequence[GongbaoError]) -> None:
+    if failed:
+        say(f"{_many(len(failed), 'input')} could not be read, see above")
+        raise typer.Exit(1)
+
+
+def _progress(documents: Iterable[Document], total: int | None = None) -> Iterator[Document]:
     for n, document in enumerate(documents, 1):
         if n % 50 == 0 or n == total:
-            say(f"  {n} of {total} documents")
+            say(f"  {n} of {total} documents" if total else f"  {n} documents")
         yield document
 
 
@@ -240,54 +365,54 @@ def _progress(documents: Iterable[Document], total: int) -> Iterator[Document]:
 @articles_app.command("import")
 def articles_import(
     inputs: Annotated[
-        list[str], typer.Argument(metavar="INPUT…", help="Files or folders: txt html docx pdf.")
+        list[str], typer.Argument(metavar="INPUT", help="Files or folders: txt html docx pdf.")
     ],
     output: Annotated[Path, typer.Option("-o", "--output", help="The JSONL file of documents to write.")],
 ) -> None:
     """Read articles into documents, with page and paragraph of every character."""
     from gongbao.corpus import write
 
+    if not output.name.lower().endswith((".jsonl", ".jsonl.gz")):
+        raise UsageError(f"documents are written as .jsonl or .jsonl.gz, not {output.name!r}")
     failed: list[GongbaoError] = []
-    documents = list(_articles(inputs, failed.append))
-    if documents:
+    documents = list(_some(_articles(inputs, failed.append)))
+    with _writing_to(output):
         write(documents, output)
-    say(
-        f"{len(documents)} articles: {output}"
-        if documents
-        else "no article could be read; nothing was written"
-    )
-    if failed or not documents:
-        raise typer.Exit(1)
+    say(f"{_many(len(documents), 'article')}: {output}")
+    _report_failed(failed)
 
 
 @annotations_app.command("import")
 def annotations_import(
     export: Annotated[Path, typer.Argument(metavar="EXPORT.json", help="A Label Studio export (JSON or JSON_MIN).")],
-    output: Annotated[Path, typer.Option("-o", "--output", help="The JSONL corpus to write.")],
-    config: Config = None,
-    choose: Annotated[Choose, typer.Option(help="Of several annotations of a task: best (ground truth, else the last) or all.")] = Choose.best,
-    list_dropped: Annotated[bool, typer.Option("--list-dropped", help="List everything that was left out.")] = False,
+    output: Annotated[Path, typer.Option("-o", "--output", help="The corpus to write (.jsonl).")],
+    config: Annotated[Path | None, typer.Option("--config", help="The export's labelling configuration; else its labels are taken from its regions.")] = None,
+    choose: Annotated[Choose, typer.Option(help="Of each task the best annotation (ground truth, else the last), all of them, or the prediction.")] = Choose.best,
+    list_dropped: Annotated[bool, typer.Option("--list-dropped", help="List everything that was left out or noted.")] = False,
     as_json: Json = False,
 ) -> None:  # fmt: skip
     """Turn a Label Studio export into a corpus; what is left out is counted by reason."""
+    from collections import Counter
+
     from gongbao.corpus import write
     from gongbao.label_studio import read_config, read_export
 
     found = read_export(export, read_config(config) if config else None, choose=choose.value)
+    noted = Counter(str(finding.reason) for finding in found.notes)
+    for what, counts in (("left out", found.counts), ("noted", noted)):
+        for reason, count in counts.items():
+            say(f"{what}: {count} × {reason}")
+    if list_dropped:
+        for finding in (*found.dropped, *found.notes):
+            say(f"  {finding}")
     if not found.documents:
         raise DataError("no annotated task is left; nothing was written", file=export,
-                        remedy=f"left out: {dict(found.counts) or 'nothing: the export is empty'}")  # fmt: skip
-    write(found.documents, output)
+                        remedy="annotate tasks and submit them, or take predictions with --choose predictions")  # fmt: skip
+    with _writing_to(output):
+        write(found.documents, output)
+    say(f"{_many(len(found.documents), 'document')}: {output}")
     if as_json:
-        print(
-            json.dumps({"documents": len(found.documents), "dropped": dict(found.counts)}, ensure_ascii=False)
-        )
-    for reason, count in found.counts.items():
-        say(f"left out: {count} × {reason}")
-    if list_dropped:
-        for dropped in found.dropped:
-            say(f"  {dropped}")
-    say(f"{len(found.documents)} documents: {output}")
+        _print_json({"documents": len(found.documents), "dropped": found.counts, "noted": dict(noted)})
 
 
 @annotations_app.command("export")
@@ -302,26 +427,30 @@ def annotations_export(
     from gongbao.files import bundled, replacing
     from gongbao.label_studio import read_config, to_tasks
 
+    if output.suffix.lower() != ".json":
+        raise UsageError(f"Label Studio imports .json, not {output.name!r}", remedy="-o tasks.json")
     layout = read_config(config or bundled("annotations/label_config.xml"))
-    tasks = to_tasks(
-        resolve(corpus, layout.scheme), layout, as_="annotations" if as_annotations else "predictions"
-    )
-    with replacing(output) as file:
+    with _naming_the_option(config):
+        documents = resolve(corpus, layout.scheme)
+    tasks = to_tasks(documents, layout, as_="annotations" if as_annotations else "predictions")
+    with _writing_to(output), replacing(output) as file:
         json.dump(tasks, file, ensure_ascii=False, indent=1)
-    say(f"{len(tasks)} tasks: {output}")
+    say(f"{_many(len(tasks), 'task')}: {output}")
 
 
 # ---------------------------------------------------------------------------------------- corpus
 
 
-def _read_all(files: Sequence[str], scheme: LabelScheme | None) -> list[Document]:
+def _read_all(files: Sequence[str], config: Path | None) -> list[Document]:
+    """The documents of all files; labels and links are checked where a configuration is given."""
     from gongbao.corpus import resolve
 
+    scheme = _scheme(config) if config else None
     return [document for name in files for document in resolve(name, scheme)]
 
 
 Files = Annotated[
-    list[str], typer.Argument(metavar="FILE…", help="Bundled splits (train dev test all) or files.")
+    list[str], typer.Argument(metavar="FILE", help="Bundled splits (train dev test all) or files.")
 ]
 
 
@@ -329,33 +458,47 @@ Files = Annotated[
 def corpus_check(files: Files, config: Config = None, as_json: Json = False) -> None:
     """List every problem with its place; exit code 1 if there is one that is more than a notice."""
     from gongbao.checks import check
+    from gongbao.corpus import resolve
     from gongbao.splitting import duplicates
 
     scheme = _scheme(config)
-    # Read without the scheme: what breaks it is to be listed, not to stop the reading.
-    documents = _read_all(files, None)
+    documents: list[Document] = []
+    broken: list[str] = []
+    for name in files:
+        try:
+            # Read without the scheme: what breaks it is to be listed, not to stop the reading.
+            documents += resolve(name)
+        except DataError as error:
+            broken.append(str(error))
     findings = check(documents, scheme)
     twins = duplicates(documents)
     if as_json:
-        print(json.dumps(
-            {"documents": len(documents), "findings": [f.to_json() for f in findings], "duplicates": [t.to_json() for t in twins]},
-            ensure_ascii=False, indent=1,
-        ))  # fmt: skip
+        _print_json({
+            "documents": len(documents), "unreadable": broken, "findings": [f.to_json() for f in findings],
+            "duplicates": [t.to_json() for t in twins],
+        })  # fmt: skip
     else:
-        for item in (*findings, *twins):
+        for item in (*broken, *findings, *twins):
             print(item)
-        say(f"{len(documents)} documents, {len(findings)} findings, {len(twins)} pairs of near duplicates")
-    if any(f.severity != "notice" for f in findings):
+    counts = [_many(len(documents), "document"), _many(len(findings), "finding"),
+              f"{_many(len(twins), 'pair')} of near duplicates"]  # fmt: skip
+    if broken:
+        counts.append(f"{_many(len(broken), 'file')} that cannot be read")
+    say(", ".join(counts))
+    if broken or any(f.severity != "notice" for f in findings):
         raise typer.Exit(1)
 
 
 @corpus_app.command("stats")
-def corpus_stats(files: Files, config: Config = None, as_json: Json = False) -> None:
+def corpus_stats(files: Files, config: Check = None, as_json: Json = False) -> None:
     """Count documents, characters, spans and links."""
     from gongbao.statistics import statistics
 
-    found = statistics(_read_all(files, _scheme(config)))
-    print(json.dumps(found.to_json(), ensure_ascii=False, indent=1) if as_json else found)
+    found = statistics(_read_all(files, config))
+    if as_json:
+        _print_json(found.to_json())
+    else:
+        print(found)
 
 
 @corpus_app.command("split")
@@ -366,36 +509,59 @@ def corpus_split(
     ],
     ratios: Annotated[str, typer.Option(help="Shares of train, dev and test.")] = "0.7,0.1,0.2",
     seed: Annotated[int, typer.Option(help="Another seed gives another split.")] = 1,
-    config: Config = None,
+    config: Check = None,
     as_json: Json = False,
 ) -> None:
-    """Split by place and year, so that no family of articles stands on both sides."""
-    from gongbao.corpus import write
+    """Split by place and year, so that no family of articles stands on both sides.
+
+    Sentences that stand on both sides all the same, or nearly so, are listed.
+    """
     from gongbao.splitting import split
 
     try:
         train, dev, test = (float(r) for r in ratios.split(","))
     except ValueError:
         raise UsageError(f"--ratios {ratios!r} is not three numbers", remedy="e.g. 0.7,0.1,0.2") from None
-    parts = split(_read_all(files, _scheme(config)), ratios=(train, dev, test), seed=seed)
-    for name in ("train", "dev", "test"):
-        write(getattr(parts, name), output / f"{name}.jsonl")
-    print(json.dumps(parts.to_json(), ensure_ascii=False, indent=1) if as_json else parts)
+    parts = split(_read_all(files, config), ratios=(train, dev, test), seed=seed)
+    with _writing_to(output):
+        _write_together({f"{name}.jsonl": part for name, part in parts.parts.items()}, output)
+    say(f"train.jsonl, dev.jsonl, test.jsonl: {output}")
+    if as_json:
+        _print_json({**parts.to_json(), "shared": [s.to_json() for s in parts.shared]})
+    else:
+        print(parts)
+
+
+def _write_together(files: dict[str, Sequence[Document]], folder: Path) -> None:
+    """Write the files to the folder, none of them before all of them are whole."""
+    from gongbao.corpus import write
+
+    folder.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=folder, prefix=".split.") as beside:
+        for name, documents in files.items():
+            write(documents, Path(beside, name))
+        for name in files:
+            Path(beside, name).replace(folder / name)
 
 
 @corpus_app.command("agreement")
 def corpus_agreement(
     one: Annotated[str, typer.Argument(metavar="ONE", help="One annotator's documents.")],
     other: Annotated[str, typer.Argument(metavar="OTHER", help="The other's, of the same texts.")],
-    config: Config = None,
+    config: Check = None,
     as_json: Json = False,
 ) -> None:
     """Compare two annotators: span F1 for each label, link F1, and every place where they differ."""
     from gongbao.statistics import agreement
 
-    scheme = _scheme(config)
-    found = agreement(_read_all([one], scheme), _read_all([other], scheme))
-    print(json.dumps(found.to_json(), ensure_ascii=False, indent=1) if as_json else found)
+    try:
+        found = agreement(_read_all([one], config), _read_all([other], config))
+    except DataError as error:
+        raise error.within(file=f"{one} and {other}") from None
+    if as_json:
+        _print_json(found.to_json())
+    else:
+        print(found)
 
 
 # ----------------------------------------------------------------------------------------- model
@@ -414,11 +580,16 @@ def model_info(
     folder = ModelFolder.load(model or default_model())
     folder.check()
     found = summary(folder)
-    print(
-        json.dumps(found, ensure_ascii=False, indent=1)
-        if as_json
-        else "\n".join(f"{k}: {v}" for k, v in found.items())
-    )
+    if as_json:
+        _print_json(found)
+        return
+    for key, value in found.items():
+        if isinstance(value, dict):
+            print(f"{key}:")
+            for name, part in value.items():
+                print(f"  {name}: {part:,}" if isinstance(part, int) else f"  {name}: {part}")
+        else:
+            print(f"{key}: {' '.join(value) if isinstance(value, list) else value}")
 
 
 @model_app.command("export")
@@ -426,13 +597,16 @@ def model_export(
     model: Annotated[Path, typer.Argument(metavar="FOLDER", help="A model's folder.")],
 ) -> None:
     """Write model.onnx from the weights, for inference without torch."""
-    from gongbao.model_folder import ModelFolder
+    from gongbao.model_folder import CONFIG, VOCABULARY, WEIGHTS, ModelFolder
 
     folder = ModelFolder.load(model)
+    _check_files(folder, CONFIG, WEIGHTS, VOCABULARY)
     with needing("train"):
         from gongbao.model import export_onnx
-    print(export_onnx(folder.path))
-    folder.save()
+    with _writing_to(folder.path):
+        written = export_onnx(folder.path)
+        folder.hashed().save()
+    print(written)
 
 
 # ------------------------------------------------------------------------------------------ main
@@ -457,34 +631,96 @@ class needing:  # noqa: N801
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run a command line and return its exit code."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            # A terminal of another encoding than UTF-8 shows what it cannot as \\uXXXX.
+            stream.reconfigure(errors="backslashreplace")
+    with _messages(), _termination():
+        try:
+            return _run(sys.argv[1:] if argv is None else list(argv))
+        except typer.TyperException as error:
+            context = getattr(error, "ctx", None)
+            message = error.format_message().replace("Value error, ", "")
+            if not message.startswith("Usage: "):
+                path = context.command_path if context else "gongbao"
+                message = f"gongbao: {message}\n  → {path} --help tells what there is"
+            say(message)
+            return error.exit_code
+        except (typer.Abort, KeyboardInterrupt):
+            say("stopped")
+            return 130
+        except GongbaoError as error:
+            say(f"gongbao: {error}")
+            return 2 if isinstance(error, UsageError) else 1
+        except BrokenPipeError:
+            # The reader of our output has gone (`| head`): nothing is wrong with the work.
+            _give_up_output()
+            return 1
+        except OSError as error:
+            # One of the system without a file is about standard output; those of libraries are no such errors.
+            place = error.filename or ("standard output" if error.errno else None)
+            say(f"gongbao: {place}: {error.strerror}" if place else f"gongbao: {error}")
+            _give_up_output()
+            return 1
+        except Exception:
+            say(traceback.format_exc())
+            say("gongbao: this is a mistake in gongbao itself; please report it with the lines above")
+            return 1
+
+
+def _run(arguments: list[str]) -> int:
+    command = get_command(app)
+    code = 0
     try:
-        result = app(args=None if argv is None else list(argv), prog_name="gongbao", standalone_mode=False)
-        return result if isinstance(result, int) else 0
-    except click.exceptions.Exit as error:
-        return error.exit_code
-    except click.ClickException as error:
-        error.show()
-        return error.exit_code
-    except (click.Abort, KeyboardInterrupt):
-        say("stopped")
-        return 130
-    except UsageError as error:
-        say(f"gongbao: {error}")
-        return 2
-    except GongbaoError as error:
-        say(f"gongbao: {error}")
-        return 1
-    except BrokenPipeError:
-        # The reader of our output has gone (`| head`): nothing is wrong with the work. Python would complain at exit.
+        with command.make_context("gongbao", arguments) as context:
+            command.invoke(context)
+    except typer.Exit as error:
+        code = error.exit_code
+    sys.stdout.flush()  # here its errors are still ours to report
+    return code
+
+
+@contextmanager
+def _messages() -> Iterator[None]:
+    """Show the warnings of gongbao (what a reader left out or noted) as messages like any other."""
+    with warnings.catch_warnings():
+        others = warnings.showwarning
+
+        def show(
+            message: Warning | str, category: type[Warning], filename: str, lineno: int,
+            file: TextIO | None = None, line: str | None = None,
+        ) -> None:  # fmt: skip
+            if Path(filename).is_relative_to(PACKAGE):
+                say(str(message))
+            else:
+                others(message, category, filename, lineno, file, line)
+
+        warnings.filterwarnings("always", category=UserWarning, module="gongbao")
+        warnings.showwarning = show
+        yield
+
+
+@contextmanager
+def _termination() -> Iterator[None]:
+    """End on SIGTERM as on an error, so that nothing half written is left beside the output."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+
+    def stop(number: int, frame: object) -> NoReturn:
+        raise SystemExit(128 + number)
+
+    before = signal.signal(signal.SIGTERM, stop)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
+
+
+def _give_up_output() -> None:
+    """Let standard output lead nowhere: Python writes what is left at its end, and would complain."""
+    with suppress(OSError):
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return 1
-    except OSError as error:
-        say(f"gongbao: {error.filename or 'a file'}: {error.strerror or error}; nothing was half written")
-        return 1
-    except Exception:
-        say(traceback.format_exc())
-        say("gongbao: this is a mistake in gongbao itself; please report it with the lines above")
-        return 1
 
 
 def run() -> None:

@@ -12,6 +12,7 @@ from __future__ import annotations
 import gzip
 import hashlib
 import json
+import re
 import warnings
 import zlib
 from collections import Counter
@@ -26,6 +27,7 @@ from gongbao.schema import DataError, Document, LabelScheme, UsageError
 SPLITS: Final = ("train", "dev", "test")
 TAGGED: Final = (".bmes", ".bio", ".bioes", ".conll")
 INDEX: Final = "index.json"
+_SURROGATE: Final = re.compile("[\ud800-\udfff]")
 
 
 def read(path: Path | str, scheme: LabelScheme | None = None) -> list[Document]:
@@ -107,6 +109,10 @@ def _json_of(text: str, path: Path, record: str | None = None) -> Any:
         ) from None  # fmt: skip
     except RecursionError:
         raise DataError("JSON nested too deeply", file=path, record=record) from None
+    except DataError:
+        raise
+    except ValueError as error:  # a number of thousands of digits
+        raise DataError(f"no JSON that can be read: {error}", file=path, record=record) from None
 
 
 def _read_lines(path: Path, text: str, scheme: LabelScheme | None) -> Iterator[Document]:
@@ -115,9 +121,16 @@ def _read_lines(path: Path, text: str, scheme: LabelScheme | None) -> Iterator[D
             continue
         data = _json_of(line.rstrip("\r"), path, f"line {number}")
         try:
-            yield Document.from_json(data, scheme)
+            document = Document.from_json(data, scheme)
+            if broken := _SURROGATE.search(document.text):
+                raise DataError(
+                    "the text holds half a character (a surrogate)", record=document.id,
+                    text=_SURROGATE.sub("\ufffd", document.text), start=broken.start(), end=broken.end(),
+                    remedy="cut and escape the text by whole characters",
+                )  # fmt: skip
+            yield document
         except DataError as error:
-            error.record = f"line {number}" + (f", {error.record}" if error.record is not None else "")
+            error.record = f"line {number}" + (f", {error.record}" if error.record else "")
             raise error.within(file=path) from None
 
 

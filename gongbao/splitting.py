@@ -194,7 +194,7 @@ def split(
     Raises:
         UsageError: ratios that are no shares of a whole, or fewer families than parts.
     """
-    if len(ratios) != 3 or min(ratios) < 0 or abs(sum(ratios) - 1) > 1e-6:
+    if len(ratios) != 3 or min(ratios) < 0 or not abs(sum(ratios) - 1) <= 1e-6:
         raise UsageError(
             f"{ratios} are no shares of a whole", remedy="give three that add up to 1, as 0.7 0.1 0.2"
         )

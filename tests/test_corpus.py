@@ -51,6 +51,8 @@ def test_marks_line_ends_and_blank_lines_of_editors_do_no_harm(tmp_path: Path) -
         (document().to_line().encode()[:-20], "not JSON", "line 2"),
         (b'{"id": "a", "text": "x", "meta": {"n": NaN}}', "NaN is not JSON", "line 2"),
         (b"[" * 100_000, "nested too deeply", "line 2"),
+        (b'{"id": "a", "text": "x", "meta": {"n": ' + b"9" * 5_000 + b"}}", "digits", "line 2"),
+        (b'{"id": "a", "text": "x\\ud842"}', "half a character", "line 2, a"),
         (b"[]", "a document is a JSON object", "line 2"),
         (b'{"id": "a", "txt": "x"}', "no field 'txt'", "line 2"),
         (b'{"id": "a"}', "'text' is missing", "line 2, a"),

@@ -638,7 +638,7 @@ def test_a_mark_at_the_start_is_no_error(tmp_path):
         (b"", "line 1", "breaks off"),
         (GOOD[:-9], "line 1", "breaks off"),
         (GOOD[: GOOD.index("亿".encode())], "line 1", "breaks off"),
-        (b"<html></html>", "line 1", "no JSON"),
+        (b"<html></html>", "line 1", "is a JSON list of tasks"),
         (b"[\n{},\n]", "line 3", "no JSON"),
         (GOOD.decode().encode("gbk"), None, "not UTF-8"),
         (GOOD.decode().encode("utf-16"), None, "not UTF-8"),

@@ -201,6 +201,8 @@ def test_a_split_that_cannot_be_is_refused() -> None:
         split([], (0.5, 0.1, 0.1))
     with pytest.raises(UsageError, match="no shares of a whole"):
         split([], (1.2, -0.2, 0.0))
+    with pytest.raises(UsageError, match="no shares of a whole"):
+        split([], (0.7, 0.3, float("nan")))
     found = documents([prose(n, 50) for n in range(5)])
     with pytest.raises(UsageError, match="5 documents in 1 families"):
         split(found, group=lambda document: "one")

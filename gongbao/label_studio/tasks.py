@@ -30,7 +30,7 @@ def load(path: Path | str) -> Any:
     try:
         return json.loads(text)
     except json.JSONDecodeError as error:
-        cut = not text.rstrip().endswith(("]", "}"))
+        cut = not text.strip() or (error.pos > 0 and not text.rstrip().endswith(("]", "}")))
         raise DataError(
             f"the file is no JSON: {error.msg}", file=path, record=f"line {error.lineno}",
             text=text, start=error.pos, end=error.pos + 1,
