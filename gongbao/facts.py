@@ -13,7 +13,8 @@ would look:
   from the first sentence of one of the REACH paragraphs before, the nearest first, headings among them; else from
   the document's first sentence, its title. Of a period it is the last TIME of that sentence, but not a single day,
   which dates an event and no figure. Of a subject it is the ORG that the sentence begins with, but what is said of
-  全县 goes to no ORG without 县 in its name. A PROJECT is inherited only from the sentence just before, if it is the only
+  全县 goes to no ORG without 县 in its name, and no ORG reaches past a heading (一、工业; a block that its file calls one),
+  since another section speaks of others. A PROJECT is inherited only from the sentence just before, if it is the only
   one there.
 
 The labels come from the scheme: a TIME is a label read as a period; an ORG is one that has no value and no role; a
@@ -147,6 +148,8 @@ _OF_PROJECTS = re.compile(
 _WHOLE = re.compile("全(国|省|市|州|县|区|旗|镇|乡|街道|村)")
 _CLAUSE_START = re.compile(r"(?:^|[，,、。；;：:！？!?）)\s])\s*$")
 _CLAUSE_END = re.compile("[，,；;：:]")
+_NUMBERED = re.compile(r"[一二三四五六七八九十]{1,3}[、.．]|[（(][一二三四五六七八九十]{1,3}[)）]")
+_ENDED = re.compile(r"[。！？!?；;]")
 _LEAD_IN = 6  # characters
 _BACK = 16  # spans; bounds the time of a sentence without an end
 _LINE_END = re.compile(r"[\r\n\x85\u2028\u2029]")
@@ -198,7 +201,8 @@ class _Context:
         breaks = [_LINE_END.search(self._text, a[1], b[0]) is not None for a, b in pairwise(self._bounds)]
         self._openings = [True, *breaks]  # whether a sentence is the first one of its paragraph
         self.period_above = self._above([self._to_inherit(n) for n in range(len(self._bounds))])
-        self._actor_above = self._above([self._leader(n) for n in range(len(self._bounds))])
+        headings = [self._is_heading(document, n) for n in range(len(self._bounds))]
+        self._actor_above = self._above([self._leader(n) for n in range(len(self._bounds))], headings)
 
     def sentence_of(self, offset: int) -> int:
         """The number of the sentence that holds the character."""
@@ -257,13 +261,15 @@ class _Context:
         lead = first.start - start - (len(before.text) if before is not None and period else 0)
         return first if lead <= _LEAD_IN else None
 
-    def _above(self, own: Sequence[Span | None]) -> list[Span | None]:
-        """What each sentence inherits where they say `own` themselves."""
+    def _above(self, own: Sequence[Span | None], ends: Sequence[bool] | None = None) -> list[Span | None]:
+        """What each sentence inherits where they say `own` themselves; nothing said before an `ends` goes past it."""
         above: list[Span | None] = []
         here: Span | None = None  # the last one said in this paragraph
         opening: Span | None = None  # the last one said in a paragraph's first sentence
         age = 0  # paragraphs since then
-        for said, opens in zip(own, self._openings, strict=True):
+        for n, (said, opens) in enumerate(zip(own, self._openings, strict=True)):
+            if ends is not None and ends[n]:
+                opening = None
             if opens:
                 here, age = None, age + 1
             above.append(here or (opening if age <= REACH else None) or (own[0] if above else None))
@@ -285,6 +291,14 @@ class _Context:
                 self._actors[at].append(span)
         elif span.label in self._labels.projects and not self._is_listed(n):
             self._projects[at].append(span)
+
+    def _is_heading(self, document: Document, at: int) -> bool:
+        start, end = self._bounds[at]
+        block = document.block_at(start)
+        numbered = _NUMBERED.match(self._text, start, end) is not None and not _ENDED.search(
+            self._text[start:end]
+        )
+        return self._openings[at] and ((block is not None and block.kind == "heading") or numbered)
 
     def _in_one_clause(self, actor: Span, metric: Span) -> bool:
         return _CLAUSE_END.search(self._text, actor.end, metric.start) is None

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from gongbao import inline
 from gongbao.facts import RuleLinker, complete, make_facts, normalise, prepare_gold
 from gongbao.linking import PRECISION
-from gongbao.schema import UNREAD, Amount, Document, LabelScheme, Link, Period, Role, Span
+from gongbao.schema import UNREAD, Amount, Block, Document, LabelScheme, Link, Period, Role, Span
 
 
 def parse(notation: str, **known: object) -> Document:
@@ -303,6 +303,10 @@ SUBJECTS = [
     ("{青石镇|ORG}在行动。稳中有进。全镇" + tax("9亿元") + "。", "青石镇", True),
     ("{县公安局|ORG}在行动。全镇" + tax("9亿元") + "。", None, False),
     ("{青石镇|ORG}公报\n\n稳中有进。\n\n" + tax("9亿元") + "。", "青石镇", True),
+    ("公报\n{县税务局|ORG}走访企业。\n稳中有进。" + tax("9亿元") + "。", "县税务局", True),
+    ("公报\n{县税务局|ORG}走访企业。\n二、农业\n稳中有进。" + tax("9亿元") + "。", None, False),
+    ("公报\n{县税务局|ORG}走访企业。\n（二）农业\n" + tax("9亿元") + "。", None, False),
+    ("{青石镇|ORG}公报\n一、工业\n" + tax("9亿元") + "。", "青石镇", True),
 ]  # fmt: skip
 
 
@@ -310,6 +314,16 @@ SUBJECTS = [
 def test_the_subject_is_the_one_a_reader_takes(notation, subject, inherited, scheme):
     fact = facts_of(notation, scheme)[-1]
     assert (fact[2], "subject" in fact[3]) == (subject, inherited)
+
+
+def test_a_subject_does_not_reach_past_what_its_file_calls_a_heading(scheme):
+    document = parse("公报\n{县税务局|ORG}走访企业。\n农业\n" + tax("9亿元") + "。", scheme=scheme)
+    (fact,) = make_facts(document, scheme)
+    assert document.span(fact.subject).text == "县税务局"
+    at = document.text.index("农业")
+    headed = document.replace(blocks=(Block(0, 2, 1), Block(at, at + 2, 3, kind="heading")))
+    (fact,) = make_facts(headed, scheme)
+    assert fact.subject is None
 
 
 def test_facts_of_a_whole_paragraph(scheme):
