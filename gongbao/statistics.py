@@ -6,11 +6,12 @@ import math
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import combinations
 from typing import Any, Final
 
 from gongbao.conll import ILLEGAL
 from gongbao.metrics import Counts, Mistake, evaluate, total
-from gongbao.schema import DataError, Document, Link, Span
+from gongbao.schema import DataError, Document, Link, Span, UsageError
 from gongbao.sentences import sentences
 
 _SHARES: Final = {"min": 0.0, "median": 0.5, "p90": 0.9, "p99": 0.99, "max": 1.0}
@@ -244,6 +245,35 @@ def agreement(a: Sequence[Document], b: Sequence[Document]) -> Agreement:
     place = {id: n for n, id in enumerate(first)}
     differ.sort(key=lambda d: (place[d.document], d.start, d.end))
     return Agreement(len(pairs), counted.spans, counted.roles, tuple(differ))
+
+
+def agreements(documents: Sequence[Document]) -> dict[tuple[str, str], Agreement]:
+    """Every two annotators compared, each pair on the documents that both have annotated.
+
+    Args:
+        documents: of all annotators, their ids ID@ANNOTATOR, as `read_export(…, choose="all")` gives them.
+
+    Raises:
+        DataError: an id without an annotator, or a text that differs.
+        UsageError: no two annotators share a document.
+    """
+    theirs: dict[str, dict[str, Document]] = {}
+    for document in documents:
+        base, sign, annotator = document.id.rpartition("@")
+        if not sign or not base or not annotator:
+            raise DataError(
+                "the id names no annotator", record=document.id,
+                remedy="import with --choose all, which makes ids ID@ANNOTATOR, or give two files",
+            )  # fmt: skip
+        theirs.setdefault(annotator, {})[base] = document.replace(id=base)
+    found = {}
+    for one, other in combinations(sorted(theirs), 2):
+        both = [base for base in theirs[one] if base in theirs[other]]
+        if both:
+            found[one, other] = agreement([theirs[one][b] for b in both], [theirs[other][b] for b in both])
+    if not found:
+        raise UsageError("no two annotators have annotated the same document")
+    return found
 
 
 def _by_id(documents: Sequence[Document], which: str) -> dict[str, Document]:

@@ -6,8 +6,8 @@ import pytest
 
 from gongbao.inline import parse
 from gongbao.metrics import Counts
-from gongbao.schema import DataError, Document
-from gongbao.statistics import agreement, statistics
+from gongbao.schema import DataError, Document, UsageError
+from gongbao.statistics import agreement, agreements, statistics
 
 TEXT = "税收5亿元，增长6%。"
 FIRST = "{税收|METRIC#1}{5亿元|AMOUNT>1:VALUE}，增长{6%|AMOUNT>1:CHANGE}。"
@@ -130,3 +130,27 @@ def test_a_document_that_is_there_twice_is_refused() -> None:
     one = Document(id="a", text="一")
     with pytest.raises(DataError, match="second annotation has the document twice"):
         agreement([one], [one, one])
+
+
+def test_annotators_of_one_import_are_compared_two_by_two() -> None:
+    text = "{税收|METRIC#1}{9亿元|AMOUNT>1:VALUE}"
+    bare = "{税收|METRIC}9亿元"
+    documents = [
+        parse(text, id="task-1@王"), parse(text, id="task-1@李"), parse(bare, id="task-2@王"), parse(text, id="task-2@李"),
+        parse(text, id="task-3@张"),
+    ]  # fmt: skip
+    found = agreements(documents)
+    assert list(found) == [("李", "王")]
+    assert found["李", "王"].documents == 2
+    assert {d.document for d in found["李", "王"].disagreements} == {"task-2"}
+
+
+@pytest.mark.parametrize("id", ["task-1", "@王", "task-1@"])
+def test_an_id_without_an_annotator_says_how_to_import(id: str) -> None:
+    with pytest.raises(DataError, match="names no annotator"):
+        agreements([parse("{税收|METRIC}", id=id)])
+
+
+def test_annotators_that_share_nothing() -> None:
+    with pytest.raises(UsageError, match="no two annotators"):
+        agreements([parse("{税收|METRIC}", id="1@王"), parse("{税收|METRIC}", id="2@李")])
