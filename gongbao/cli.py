@@ -6,28 +6,22 @@ Results go to standard output, progress and messages to standard error. Exit cod
 
 from __future__ import annotations
 
-import io
 import json
-import os
-import signal
 import sys
 import tempfile
-import threading
-import traceback
-import warnings
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import replace
 from datetime import date
 from enum import StrEnum
 from itertools import chain
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, NoReturn, TextIO
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from typer.main import get_command
 
-from gongbao.files import PACKAGE
+from gongbao.process import guarded, needing, say, writing_to
 from gongbao.schema import UNREAD, DataError, GongbaoError, UsageError
 
 if TYPE_CHECKING:
@@ -78,11 +72,6 @@ class Choose(StrEnum):
     predictions = "predictions"
 
 
-def say(line: str) -> None:
-    """A message or a line of progress."""
-    print(line, file=sys.stderr, flush=True)
-
-
 def _print_json(value: Any) -> None:
     print(json.dumps(value, ensure_ascii=False, indent=1))
 
@@ -105,28 +94,9 @@ def _naming_the_option(config: Path | None) -> Iterator[None]:
         yield
     except DataError as error:
         if config is None and "the scheme" in error.problem:
-            error.remedy = f"{error.remedy}; another scheme is read with --config label_config.xml"
+            other = "another scheme is read with --config label_config.xml"
+            error.remedy = f"{error.remedy}; {other}" if error.remedy else other
         raise
-
-
-@contextmanager
-def _writing_to(output: Path | None) -> Iterator[None]:
-    """Name the output where the system refuses it: a full disk's error names no file, others a temporary one."""
-    try:
-        yield
-    except BrokenPipeError:
-        raise
-    except OSError as error:
-        is_file = isinstance(error, FileExistsError | NotADirectoryError)
-        raise GongbaoError(
-            "it cannot be written: a part of its path is a file, not a folder"
-            if is_file
-            else f"it cannot be written: {error.strerror or error}",
-            file=output or "standard output",
-            remedy="name another place; what was there before is untouched"
-            if is_file
-            else "make room or name another place; what was there before is untouched",
-        ) from error
 
 
 def _version(wanted: bool) -> None:
@@ -168,7 +138,7 @@ def train(
         from gongbao.training import train as fine_tune
     wanted = TrainConfig.load(config, changes or ())
     try:
-        with _writing_to(output or Path("runs")):
+        with writing_to(output or Path("runs")):
             print(fine_tune(wanted, output, resume=resume, report=say))
     except KeyboardInterrupt:
         say("the same command with --resume goes on from the last epoch that was saved")
@@ -224,7 +194,7 @@ def evaluate(
     except DataError as error:
         raise error.within(file=f"{name} against {data}") from None
     if output is not None:
-        with _writing_to(output):
+        with writing_to(output):
             write_report(output, evaluation, gold, predicted, model=name, data=data, labels=scheme.labels)
         say(f"report: {output}")
     if as_json:
@@ -282,7 +252,7 @@ def predict(
     failed: list[GongbaoError] = []
     documents = _some(_articles(inputs, failed.append, day))
     count = facts = 0
-    with _writing_to(output), tables.writing(output, form) as add:
+    with writing_to(output), tables.writing(output, form) as add:
         for document in _progress(extractor.stream(documents)):
             add(document)
             count += 1
@@ -376,7 +346,7 @@ def articles_import(
         raise UsageError(f"documents are written as .jsonl or .jsonl.gz, not {output.name!r}")
     failed: list[GongbaoError] = []
     documents = list(_some(_articles(inputs, failed.append)))
-    with _writing_to(output):
+    with writing_to(output):
         write(documents, output)
     say(f"{_many(len(documents), 'article')}: {output}")
     _report_failed(failed)
@@ -408,7 +378,7 @@ def annotations_import(
     if not found.documents:
         raise DataError("no annotated task is left; nothing was written", file=export,
                         remedy="annotate tasks and submit them, or take predictions with --choose predictions")  # fmt: skip
-    with _writing_to(output):
+    with writing_to(output):
         write(found.documents, output)
     say(f"{_many(len(found.documents), 'document')}: {output}")
     if as_json:
@@ -433,7 +403,7 @@ def annotations_export(
     with _naming_the_option(config):
         documents = resolve(corpus, layout.scheme)
     tasks = to_tasks(documents, layout, as_="annotations" if as_annotations else "predictions")
-    with _writing_to(output), replacing(output) as file:
+    with writing_to(output), replacing(output) as file:
         json.dump(tasks, file, ensure_ascii=False, indent=1)
     say(f"{_many(len(tasks), 'task')}: {output}")
 
@@ -523,7 +493,7 @@ def corpus_split(
     except ValueError:
         raise UsageError(f"--ratios {ratios!r} is not three numbers", remedy="e.g. 0.7,0.1,0.2") from None
     parts = split(_read_all(files, config), ratios=(train, dev, test), seed=seed)
-    with _writing_to(output):
+    with writing_to(output):
         _write_together({f"{name}.jsonl": part for name, part in parts.parts.items()}, output)
     say(f"train.jsonl, dev.jsonl, test.jsonl: {output}")
     if as_json:
@@ -603,7 +573,7 @@ def model_export(
     _check_files(folder, CONFIG, WEIGHTS, VOCABULARY)
     with needing("train"):
         from gongbao.model import export_onnx
-    with _writing_to(folder.path):
+    with writing_to(folder.path):
         written = export_onnx(folder.path)
         folder.hashed().save()
     print(written)
@@ -612,115 +582,28 @@ def model_export(
 # ------------------------------------------------------------------------------------------ main
 
 
-class needing:  # noqa: N801
-    """Turn a missing module in the block into a message that names the extra to install."""
-
-    def __init__(self, extra: str) -> None:
-        self._extra = extra
-
-    def __enter__(self) -> None:
-        return None
-
-    def __exit__(self, kind: Any, error: BaseException | None, trace: Any) -> None:
-        if isinstance(error, ModuleNotFoundError) and not str(error.name).startswith("gongbao"):
-            raise UsageError(
-                f"this command needs {error.name}, which is not installed",
-                remedy=f"pip install 'gongbao[{self._extra}]'",
-            ) from None
-
-
 def main(argv: Sequence[str] | None = None) -> int:
     """Run a command line and return its exit code."""
-    for stream in (sys.stdout, sys.stderr):
-        if isinstance(stream, io.TextIOWrapper):
-            # A terminal of another encoding than UTF-8 shows what it cannot as \\uXXXX.
-            stream.reconfigure(errors="backslashreplace")
-    with _messages(), _termination():
-        try:
-            return _run(sys.argv[1:] if argv is None else list(argv))
-        except typer.TyperException as error:
-            context = getattr(error, "ctx", None)
-            message = error.format_message().replace("Value error, ", "")
-            if not message.startswith("Usage: "):
-                path = context.command_path if context else "gongbao"
-                message = f"gongbao: {message}\n  → {path} --help tells what there is"
-            say(message)
-            return error.exit_code
-        except (typer.Abort, KeyboardInterrupt):
-            say("stopped")
-            return 130
-        except GongbaoError as error:
-            say(f"gongbao: {error}")
-            return 2 if isinstance(error, UsageError) else 1
-        except BrokenPipeError:
-            # The reader of our output has gone (`| head`): nothing is wrong with the work.
-            _give_up_output()
-            return 1
-        except OSError as error:
-            # One of the system without a file is about standard output; those of libraries are no such errors.
-            place = error.filename or ("standard output" if error.errno else None)
-            say(f"gongbao: {place}: {error.strerror}" if place else f"gongbao: {error}")
-            _give_up_output()
-            return 1
-        except Exception:
-            say(traceback.format_exc())
-            say("gongbao: this is a mistake in gongbao itself; please report it with the lines above")
-            return 1
+    return guarded(lambda: _run(sys.argv[1:] if argv is None else list(argv)))
 
 
 def _run(arguments: list[str]) -> int:
     command = get_command(app)
-    code = 0
     try:
         with command.make_context("gongbao", arguments) as context:
             command.invoke(context)
     except typer.Exit as error:
-        code = error.exit_code
-    sys.stdout.flush()  # here its errors are still ours to report
-    return code
-
-
-@contextmanager
-def _messages() -> Iterator[None]:
-    """Show the warnings of gongbao (what a reader left out or noted) as messages like any other."""
-    with warnings.catch_warnings():
-        others = warnings.showwarning
-
-        def show(
-            message: Warning | str, category: type[Warning], filename: str, lineno: int,
-            file: TextIO | None = None, line: str | None = None,
-        ) -> None:  # fmt: skip
-            if Path(filename).is_relative_to(PACKAGE):
-                say(str(message))
-            else:
-                others(message, category, filename, lineno, file, line)
-
-        warnings.filterwarnings("always", category=UserWarning, module="gongbao")
-        warnings.showwarning = show
-        yield
-
-
-@contextmanager
-def _termination() -> Iterator[None]:
-    """End on SIGTERM as on an error, so that nothing half written is left beside the output."""
-    if threading.current_thread() is not threading.main_thread():
-        yield
-        return
-
-    def stop(number: int, frame: object) -> NoReturn:
-        raise SystemExit(128 + number)
-
-    before = signal.signal(signal.SIGTERM, stop)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGTERM, before)
-
-
-def _give_up_output() -> None:
-    """Let standard output lead nowhere: Python writes what is left at its end, and would complain."""
-    with suppress(OSError):
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return error.exit_code
+    except typer.TyperException as error:
+        message = error.format_message().replace("Value error, ", "")
+        if not message.startswith("Usage: "):
+            at = getattr(error, "ctx", None)
+            message = (
+                f"gongbao: {message}\n  → {at.command_path if at else 'gongbao'} --help tells what there is"
+            )
+        say(message)
+        return error.exit_code
+    return 0
 
 
 def run() -> None:

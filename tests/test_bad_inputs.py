@@ -487,6 +487,13 @@ def record():
         )
 
 
+def first_line(text: str, places: dict[str, Path]) -> str:
+    line = next(iter(text.splitlines()), "")
+    for name, place in places.items():
+        line = line.replace(str(place), name)
+    return line if len(line) <= 200 else f"{line[:80]}…{line[-110:]}"
+
+
 def snapshot(folder: Path) -> dict[str, bytes | None]:
     return {str(p.relative_to(folder)): p.read_bytes() if p.is_file() else None for p in folder.rglob("*")}
 
@@ -514,7 +521,7 @@ def test_bad_input_is_named_and_nothing_is_touched(bad, names, record, tmp_path,
     code = main(argv)
     sys.stdout.flush()
     out, err = capfd.readouterr()
-    record(bad.name, code, next(iter((err + out).splitlines()), "").replace(str(tmp_path), "…"))
+    record(bad.name, code, first_line(err + out, {**names, "…": tmp_path}))
     assert code == bad.code, err
     for fragment in bad.says:
         assert fragment in out + err

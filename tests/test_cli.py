@@ -506,6 +506,34 @@ def test_a_full_disk_is_named_and_what_was_there_stays(run, tiny_model, report, 
 
 
 @pytest.mark.parametrize(
+    ("error", "free", "message"),
+    [
+        (RuntimeError("Error while serializing: I/O error: broken (os error 28)"), 1 << 40, "No space left on device"),
+        (RuntimeError("a stream broke"), 5, "No space left on device"),
+        (OSError(ENOSPC, "No space left on device", "run/model.safetensors"), 1 << 40, "No space left on device"),
+    ],
+)  # fmt: skip
+def test_train_on_a_full_disk_names_the_run(run, work, monkeypatch, error, free, message):
+    def broken(*_args, **_options):
+        raise error
+
+    Path("run").mkdir()
+    monkeypatch.setattr("gongbao.training.train", broken)
+    monkeypatch.setattr("shutil.disk_usage", lambda path: shutil._ntuple_diskusage(1 << 50, 1 << 50, free))
+    run("train", "-o", "run", code=1)
+    assert run.err.startswith(f"gongbao: run: it cannot be written: {message}\n")
+
+
+def test_an_error_about_another_file_is_not_taken_for_one_of_the_output(run, work, monkeypatch):
+    def broken(*_args, **_options):
+        Path("encoder/vocab.txt").read_bytes()
+
+    monkeypatch.setattr("gongbao.training.train", broken)
+    run("train", "-o", "run", code=1)
+    assert run.err == "gongbao: encoder/vocab.txt: No such file or directory\n"
+
+
+@pytest.mark.parametrize(
     ("words", "name"),
     [
         (["predict", "{report}", "--model", "{model}"], "a.csv"),
