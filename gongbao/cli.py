@@ -516,22 +516,26 @@ def _write_together(files: dict[str, Sequence[Document]], folder: Path) -> None:
 
 @corpus_app.command("agreement")
 def corpus_agreement(
-    one: Annotated[str, typer.Argument(metavar="ONE", help="One annotator's documents.")],
-    other: Annotated[str, typer.Argument(metavar="OTHER", help="The other's, of the same texts.")],
+    one: Annotated[str, typer.Argument(metavar="ONE", help="One annotator's documents, or all annotators' (import --choose all).")],
+    other: Annotated[str | None, typer.Argument(metavar="[OTHER]", help="The other's, of the same texts.")] = None,
     config: Check = None,
     as_json: Json = False,
-) -> None:
-    """Compare two annotators: span F1 for each label, link F1, and every place where they differ."""
-    from gongbao.statistics import agreement
+) -> None:  # fmt: skip
+    """Compare annotators two by two: span F1 for each label, link F1, and every place where they differ."""
+    from gongbao.statistics import agreement, agreements
 
     try:
-        found = agreement(_read_all([one], config), _read_all([other], config))
+        if other is None:
+            found = agreements(_read_all([one], config))
+        else:
+            found = {(one, other): agreement(_read_all([one], config), _read_all([other], config))}
     except DataError as error:
-        raise error.within(file=f"{one} and {other}") from None
+        raise error.within(file=one if other is None else f"{one} and {other}") from None
     if as_json:
-        _print_json(found.to_json())
+        _print_json([{"annotators": list(pair), **result.to_json()} for pair, result in found.items()])
     else:
-        print(found)
+        for pair, result in found.items():
+            print(f"{pair[0]} and {pair[1]}\n{result}")
 
 
 # ----------------------------------------------------------------------------------------- model

@@ -189,6 +189,8 @@ def value_from_json(data: Mapping[str, Any] | None) -> Amount | Period | None:
     """Amount or Period from the `value` object of the contract, None from null."""
     if data is None:
         return None
+    if not isinstance(data, Mapping):
+        raise DataError(f"a value is a JSON object or null, this is {data!r:.60}")
     _only(
         data,
         {"kind", "low", "high", "unit", "approx", "si_low", "si_high", "si_unit", "start", "end"},
@@ -196,9 +198,9 @@ def value_from_json(data: Mapping[str, Any] | None) -> Amount | Period | None:
     )
     if "kind" in data:
         return Amount(
-            kind=data["kind"], low=_number(data, "low"), high=_number(data, "high"), unit=str(data.get("unit", "")),
+            kind=_get(data, "kind", str), low=_number(data, "low"), high=_number(data, "high"), unit=_get(data, "unit", str, ""),
             approx=data.get("approx", "exact"), si_low=_number(data, "si_low"), si_high=_number(data, "si_high"),
-            si_unit=data.get("si_unit"),
+            si_unit=_get(data, "si_unit", str, None),
         )  # fmt: skip
     return Period(_date(data.get("start")), _date(data.get("end")))
 
@@ -393,11 +395,18 @@ class LabelScheme:
 
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> LabelScheme:
-        """The inverse of `to_json`."""
+        """The inverse of `to_json`.
+
+        Raises:
+            DataError: a field that is missing or of the wrong type, or what LabelScheme itself refuses.
+        """
         return cls(
-            labels=tuple(data["labels"]),
-            roles=tuple(Role(r["name"], tuple(r["heads"]), tuple(r["tails"])) for r in data.get("roles", ())),
-            values=data.get("values", {}),
+            labels=_names(data, "labels"),
+            roles=tuple(
+                Role(_get(r, "name", str), _names(r, "heads"), _names(r, "tails"))
+                for r in _objects(_get(data, "roles", list, []), {"name", "heads", "tails"}, "role")
+            ),
+            values=_get(data, "values", Mapping, {}),
         )
 
 
@@ -580,6 +589,7 @@ class Document:
 
 
 _MISSING: Final = object()
+_KINDS: Final = {str: "text", int: "a whole number", list: "a list", Mapping: "an object"}
 
 
 def _get(data: Mapping[str, Any], key: str, kind: Any, default: Any = _MISSING) -> Any:
@@ -589,8 +599,16 @@ def _get(data: Mapping[str, Any], key: str, kind: Any, default: Any = _MISSING) 
     if value is None and (default is None or default is not _MISSING):
         return default
     if not isinstance(value, kind) or (isinstance(value, bool) and kind is not bool):
-        raise DataError(f"the field {key!r} is {value!r:.60}, not {getattr(kind, '__name__', 'a number')}")
+        raise DataError(f"the field {key!r} is {value!r:.60}, not {_KINDS.get(kind, 'a number')}")
     return value
+
+
+def _names(data: Mapping[str, Any], key: str) -> tuple[str, ...]:
+    names = _get(data, key, list)
+    for name in names:
+        if not isinstance(name, str) or not name:
+            raise DataError(f"{key} holds {name!r:.60}, not a name")
+    return tuple(names)
 
 
 def _only(data: Mapping[str, Any], known: set[str], what: str) -> None:

@@ -376,7 +376,11 @@ def _xlsx(file: IO[bytes], sheet_rows: int = _SHEET_ROWS) -> Iterator[Add]:
         for begun in book.worksheets:
             begun.close()  # openpyxl would complain when it is collected
         raise
-    book.save(file)
+    # By way of a file of its own: on a full disk the archive's destructor would print a traceback behind our message.
+    with tempfile.TemporaryFile() as whole:
+        book.save(whole)
+        whole.seek(0)
+        shutil.copyfileobj(whole, file)
 
 
 _WRITERS: Final[dict[str, Callable[[IO[bytes]], AbstractContextManager[Add]]]] = {

@@ -138,8 +138,11 @@ class TrainConfig(_Part):
         except ValidationError as error:
             first = error.errors()[0]
             key = ".".join(map(str, first["loc"]))
+            unknown = first["type"] == "extra_forbidden"
             raise UsageError(
-                f"{key}: {first['msg']}",
+                f"there is no key {key}"
+                if unknown
+                else f"{key}: {first['msg'].removeprefix('Value error, ')}",
                 file=path,
                 remedy="configs/default.toml shows every key with its default",
             ) from None
@@ -359,6 +362,11 @@ class _Progress(TrainerCallback):
         self._epochs = epochs
         self._began = time.monotonic()
 
+    def on_train_begin(self, args: Any, state: Any, control: Any, **_: Any) -> None:
+        if state.best_global_step:
+            # A checkpoint keeps the path of the best one, and the run's folder may have another path by now.
+            state.best_model_checkpoint = str(_checkpoint(args, state.best_global_step))
+
     def on_step_end(self, args: Any, state: Any, control: Any, **_: Any) -> None:
         every = max(1, state.max_steps // self._epochs // 4)
         if state.global_step % every == 0:
@@ -370,15 +378,28 @@ class _Progress(TrainerCallback):
         self._report(f"epoch {state.epoch:.0f} of {self._epochs}: dev span F1 {f1:.4f}")
 
     def on_save(self, args: Any, state: Any, control: Any, **_: Any) -> None:
-        folder = Path(args.output_dir) / f"checkpoint-{state.global_step}"
         if state.is_world_process_zero:
-            (folder / COMPLETE).touch()
+            (_checkpoint(args, state.global_step) / COMPLETE).touch()
+
+
+def _checkpoint(args: Any, step: int) -> Path:
+    return Path(args.output_dir) / f"checkpoint-{step}"
 
 
 def last_checkpoint(folder: Path) -> Path | None:
     """The newest whole checkpoint below a run's folder."""
     whole = [p.parent for p in (folder / "checkpoints").glob(f"checkpoint-*/{COMPLETE}")]
     return max(whole, key=lambda p: int(p.name.rpartition("-")[2]), default=None)
+
+
+def _stopped_after(checkpoint: Path) -> int | None:
+    """After how many epochs the run had stopped with this checkpoint; None if it was to go on.
+
+    Trainer forgets on resuming that it was to stop early, and would train an epoch more.
+    """
+    state = json.loads((checkpoint / "trainer_state.json").read_text(encoding="utf-8"))
+    stopped = state["stateful_callbacks"]["TrainerControl"]["args"]["should_training_stop"]
+    return round(state["epoch"]) if stopped else None
 
 
 # --------------------------------------------------------------------------------------- the run
@@ -457,6 +478,8 @@ def train(
     )
     trainer.remove_callback(transformers.PrinterCallback)
     checkpoint = last_checkpoint(folder) if resume else None
+    if checkpoint and (epochs := _stopped_after(checkpoint)):
+        trainer.args.num_train_epochs = epochs
     trainer.train(resume_from_checkpoint=str(checkpoint) if checkpoint else None)
     if trainer.is_world_process_zero():
         _finish(trainer, config, folder, encoder, scheme, (train_documents, dev_documents), lost, say)
@@ -479,7 +502,7 @@ def _run_folder(config: TrainConfig, folder: Path | str | None, resume: bool) ->
             )
     elif resume:
         begun = [p.parent for p in RUNS.glob("*/train.toml") if not (p.parent / DESCRIPTION).exists()]
-        begun = [p for p in begun if TrainConfig.load(p / "train.toml") == config]
+        begun = [p for p in begun if _is_of(p, config)]
         if not begun:
             raise UsageError(
                 f"no unfinished run of this configuration lies in {RUNS.resolve()}",
@@ -499,6 +522,13 @@ def _run_folder(config: TrainConfig, folder: Path | str | None, resume: bool) ->
                 f"{folder} holds an unfinished run", remedy="add --resume, or name another folder with -o"
             )
     return folder
+
+
+def _is_of(folder: Path, config: TrainConfig) -> bool:
+    try:
+        return TrainConfig.load(folder / "train.toml") == config
+    except UsageError:  # that of another version
+        return False
 
 
 def _check_positions(encoder: Path, size: WindowSize) -> None:

@@ -464,10 +464,20 @@ def test_corpus_agreement(run, work, documents):
     write(documents, "one.jsonl")
     write([documents[0].replace(spans=documents[0].spans[1:], links=()), *documents[1:]], "two.jsonl")
     assert "second only 0" in run("corpus", "agreement", "one.jsonl", "two.jsonl")
-    found = json.loads(run("corpus", "agreement", "one.jsonl", "two.jsonl", "--json"))
+    (found,) = json.loads(run("corpus", "agreement", "one.jsonl", "two.jsonl", "--json"))
+    assert found["annotators"] == ["one.jsonl", "two.jsonl"]
     assert found["spans"]["micro"]["fn"] == 1
-    same = json.loads(run("corpus", "agreement", "one.jsonl", "one.jsonl", "--json"))
+    (same,) = json.loads(run("corpus", "agreement", "one.jsonl", "one.jsonl", "--json"))
     assert same["disagreements"] == []
+
+
+def test_annotators_of_one_export_are_compared(run, work, documents):
+    of = {"李": documents[0], "王": documents[0].replace(spans=documents[0].spans[1:], links=())}
+    write([d.replace(id=f"task-1@{name}") for name, d in of.items()], "all.jsonl")
+    assert run("corpus", "agreement", "all.jsonl").startswith("李 and 王\n")
+    write(documents, "one.jsonl")
+    run("corpus", "agreement", "one.jsonl", code=1)
+    assert "--choose all" in run.err
 
 
 # ------------------------------------------------------------------------------------------- model
@@ -486,7 +496,7 @@ def test_model_info_and_export(run, work, tiny_model):
 # ------------------------------------------------------------------- disks, pipes, signals, terminals
 
 
-@pytest.mark.parametrize("form", ["jsonl", "facts", "csv", "parquet"])
+@pytest.mark.parametrize("form", ["jsonl", "facts", "csv", "xlsx", "parquet"])
 def test_a_full_disk_is_named_and_what_was_there_stays(run, tiny_model, report, form, monkeypatch):
     run("predict", report, "--format", form, "-o", "/dev/full", "--model", tiny_model, code=1)
     assert run.err.startswith(

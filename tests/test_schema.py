@@ -188,7 +188,7 @@ def test_any_text_round_trips(text, data):
     [
         ({"text": None}, "'text' is None"),
         ({"text": 5}, "'text' is 5"),
-        ({"id": 7}, "'id' is 7, not str"),
+        ({"id": 7}, "'id' is 7, not text"),
         ({"spans": {}}, "'spans' is {}"),
         ({"spans": [7]}, "a span is a JSON object"),
         ({"spans": [{"start": 4, "end": 8}]}, "'label' is missing"),

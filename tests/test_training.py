@@ -67,8 +67,8 @@ def test_a_configuration_round_trips_through_toml(tmp_path):
 @pytest.mark.parametrize(
     ("changes", "says"),
     [
-        (["training.epoch=3"], "training.epoch: Extra inputs"),
-        (["trainin.epochs=3"], "trainin: Extra inputs"),
+        (["training.epoch=3"], "there is no key training.epoch"),
+        (["trainin.epochs=3"], "there is no key trainin"),
         (["training.epochs=many"], "training.epochs: Input should be a valid integer"),
         (["training.epochs=0"], "greater than or equal to 1"),
         (["training.epochs"], "not KEY=VALUE"),
@@ -255,6 +255,28 @@ def test_a_killed_run_resumes_to_the_weights_of_an_unbroken_one(tiny_config, tmp
     assert same(unbroken, weights(tmp_path / "broken"))
 
 
+@pytest.mark.parametrize("moved", [False, True])
+def test_a_run_killed_when_it_had_stopped_early_ends_the_same(moved, tiny_config, tmp_path, monkeypatch):
+    """It trains no epoch more, and finds its best epoch wherever its folder is now."""
+    config = shortened(tiny_config, epochs=30, patience=1)
+    unbroken = train(config, tmp_path / "unbroken", report=(lines := []).append)
+    assert "epoch 30" not in "\n".join(lines)
+
+    def killed(*_):
+        raise KeyboardInterrupt
+
+    broken = tmp_path / "broken"
+    with monkeypatch.context() as patch:
+        patch.setattr("gongbao.training._finish", killed)
+        with pytest.raises(KeyboardInterrupt):
+            train(config, broken, report=quiet)
+    if moved:
+        broken = broken.rename(tmp_path / "moved")
+    train(config, broken, resume=True, report=(more := []).append)
+    assert not [line for line in more if line.startswith("epoch")]
+    assert same(weights(unbroken), weights(broken))
+
+
 def test_windows_that_the_encoder_has_no_positions_for(tiny_config, tmp_path):
     wide = tiny_config.model_copy(update={"window": WindowConfig(size=127, overlap=20)})
     with pytest.raises(UsageError, match="do not fit the encoder's 128 positions") as caught:
@@ -323,9 +345,14 @@ def test_nothing_to_resume(tiny_config, tmp_path, monkeypatch):
 def test_resume_finds_the_newest_unfinished_run_of_its_configuration(tiny_config, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     config = shortened(tiny_config, epochs=1)
-    for name, written in (("a", shortened(config, seed=7)), ("b", config)):
+    of_another_version = "[training]\nno_longer_known = 1\n"
+    for name, written in (
+        ("a", shortened(config, seed=7).to_toml()),
+        ("b", config.to_toml()),
+        ("c", of_another_version),
+    ):
         Path("runs", name).mkdir(parents=True)
-        Path("runs", name, "train.toml").write_text(written.to_toml(), encoding="utf-8")
+        Path("runs", name, "train.toml").write_text(written, encoding="utf-8")
     assert train(config, resume=True, report=quiet) == Path("runs/b")
 
 
