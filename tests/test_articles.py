@@ -537,6 +537,24 @@ def test_word_paragraph_whose_end_was_deleted_goes_on() -> None:
     ]
 
 
+def test_word_paragraph_whose_end_was_deleted_goes_no_further_than_its_cell_or_text() -> None:
+    first = f"<w:p><w:pPr><w:rPr><w:del/></w:rPr></w:pPr>{run('前三季度')}</w:p>"
+    cell = f"<w:tbl {W}><w:tr><w:tc>{first}</w:tc></w:tr></w:tbl>"
+    last = first.replace("<w:p>", f"<w:p {W}>")
+    assert lines(read_article_bytes(word(cell, f"<w:p>{run('财政收入')}</w:p>", last), "a.docx")) == [
+        "前三季度",
+        "财政收入",
+        "前三季度",
+    ]
+
+
+def test_word_tables_in_tables_in_tables_are_read_once_each() -> None:
+    xml = f"<w:p>{run('前三季度')}</w:p>"
+    for _ in range(50):
+        xml = f"<w:tbl {W}><w:tr><w:tc>{xml}</w:tc></w:tr></w:tbl>"
+    assert lines(read_article_bytes(word(xml), "a.docx")) == ["前三季度"]
+
+
 def test_word_table_with_tracked_rows_and_content_controls() -> None:
     def row(text: str, properties: str = "") -> str:
         cells = "".join(f"<w:tc><w:p>{run(text + side)}</w:p></w:tc>" for side in "左右")

@@ -61,7 +61,7 @@ def read(data: bytes, limits: Limits) -> Article:
         document = _xml(archive, main)
         if _local(document) != "document":
             raise damaged(_WHAT, f"its main part is a {_local(document)}")
-        parts = list(body.parts(document))
+        parts = list(body.story(document))
         for notes in ("footnotes", "endnotes"):
             if notes in related:
                 parts += _notes(_xml(archive, related[notes]), body)
@@ -201,7 +201,7 @@ def _styles(root: Element) -> dict[str, tuple[str, bool]]:
 def _notes(root: Element, body: _Body) -> Iterator[Part]:
     for note in root:
         if _local(note) in ("footnote", "endnote") and _value(note, "type") in (None, "normal"):
-            yield from (Part(part.text, "note") for part in body.parts(note))
+            yield from (Part(part.text, "note") for part in body.story(note))
 
 
 # ---------------------------------------------------------------------------------------------- the body
@@ -214,6 +214,12 @@ class _Body:
         self.styles = styles
         self.title: str | None = None
         self._carried = ""  # of a paragraph whose end was deleted: the next one goes on with it
+
+    def story(self, container: Element) -> Iterator[Part]:
+        """The parts of a text of its own (body, note, cell): no paragraph goes on behind its end."""
+        yield from self.parts(container)
+        carried, self._carried = self._carried, ""
+        yield from (Part(line) for line in map(_clean, carried.split("\n")) if line)
 
     def parts(self, container: Element) -> Iterator[Part]:
         for element in container:
@@ -243,17 +249,16 @@ class _Body:
 
     def _table(self, table: Element) -> Iterator[Part]:
         """One part with a row a line, or the paragraphs of a table that is but a frame around them."""
-        rows = []
-        for row in _inner(table, "tr"):
-            if _child(row, "trPr", "del") is None:
-                rows.append([cell for cell in _inner(row, "tc") if not _continues(cell)])
-        texts = [
-            [" ".join(p.text.replace("\n", " ") for p in self.parts(cell)) for cell in row] for row in rows
+        rows = [
+            [list(self.story(cell)) for cell in _inner(row, "tc") if not _continues(cell)]
+            for row in _inner(table, "tr")
+            if _child(row, "trPr", "del") is None
         ]
+        texts = [[" ".join(part.text.replace("\n", " ") for part in cell) for cell in row] for row in rows]
         if any(sum(map(bool, row)) > 1 for row in texts):
             yield Part("\n".join("\t".join(row) for row in texts if any(row)), "table")
         else:
-            yield from chain.from_iterable(self.parts(cell) for row in rows for cell in row)
+            yield from chain.from_iterable(cell for row in rows for cell in row)
 
 
 def _inner(element: Element, name: str) -> Iterator[Element]:
