@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import IO, Any
 
 PACKAGE = Path(__file__).parent
+_LONGEST = 230  # bytes
 
 
 @contextmanager
@@ -18,11 +19,13 @@ def replacing(path: Path | str, mode: str = "w") -> Iterator[IO[Any]]:
     """Open a file beside `path` and rename it over `path` when the block ends well.
 
     On any error, an interrupt included, `path` is as it was and nothing is left beside it. Text is
-    UTF-8 with the line ends as they are given.
+    UTF-8 with the line ends as they are given. A symbolic link stays one: what it leads to is replaced.
     """
-    path = Path(path)
+    path = Path(os.path.realpath(path)) if Path(path).is_symlink() else Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
-    handle, name = tempfile.mkstemp(prefix=f".{path.name}.", suffix=".part", dir=path.parent)
+    # A name may have 255 bytes, and what is added to it needs some of them.
+    prefix = os.fsencode(f".{path.name}")[:_LONGEST].decode(errors="ignore")
+    handle, name = tempfile.mkstemp(prefix=f"{prefix}.", suffix=".part", dir=path.parent)
     beside = Path(name)
     try:
         text = "b" not in mode

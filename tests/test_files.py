@@ -52,6 +52,24 @@ def test_the_mode_is_that_of_an_ordinary_file_or_of_the_one_replaced(tmp_path):
     assert stat.S_IMODE((tmp_path / "new").stat().st_mode) == 0o640
 
 
+def test_a_name_as_long_as_the_system_allows(tmp_path):
+    path = tmp_path / f"{'报' * 83}.jsonl"
+    with replacing(path) as file:
+        file.write("x")
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_a_link_stays_and_what_it_leads_to_is_replaced(tmp_path):
+    (tmp_path / "there").mkdir()
+    (tmp_path / "link").symlink_to(tmp_path / "there" / "file")
+    for content in ("new", "newer"):
+        with replacing(tmp_path / "link") as file:
+            file.write(content)
+        assert (tmp_path / "link").is_symlink()
+        assert (tmp_path / "there" / "file").read_text(encoding="utf-8") == content
+    assert len(list((tmp_path / "there").iterdir())) == 1
+
+
 def test_sha256(tmp_path):
     (tmp_path / "a").write_bytes(b"abc")
     assert sha256(tmp_path / "a") == "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"
