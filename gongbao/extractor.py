@@ -82,7 +82,15 @@ class TorchBackend:
             ) from None
         if threads is not None:
             torch.set_num_threads(threads)
-        self._model = load_model(folder)
+        try:
+            self._model = load_model(folder)
+        except (
+            Exception
+        ) as error:  # of transformers, safetensors and torch, which have no common base but this
+            raise UsageError(
+                f"the weights in {folder.path} cannot be loaded: {f'{error}'.partition(chr(10))[0]}",
+                remedy="copy the model folder again, whole",
+            ) from None
 
     def __call__(self, tokens: Ids, mask: Ids) -> Array:
         """Run the encoder and its head."""

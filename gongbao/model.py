@@ -41,13 +41,16 @@ def new_model(encoder: Path, tagset: TagSet, dropout: float = 0.1) -> PreTrained
         classifier_dropout=dropout,
         attention_probs_dropout_prob=0.0,
         dtype=torch.float32,
+        use_safetensors=True,
     )
     return model
 
 
 def load_model(folder: ModelFolder) -> PreTrainedModel:
     """A saved model for inference, in fp32 on the CPU, or on the GPU if there is one."""
-    model: PreTrainedModel = AutoModelForTokenClassification.from_pretrained(folder.path, dtype=torch.float32)
+    model: PreTrainedModel = AutoModelForTokenClassification.from_pretrained(
+        folder.path, dtype=torch.float32, use_safetensors=True
+    )
     # from_pretrained leaves it in evaluation mode
     model.to("cuda" if torch.cuda.is_available() else "cpu")  # type: ignore[arg-type]
     return model
@@ -80,7 +83,7 @@ class _Logits(nn.Module):
 def export_onnx(folder: Path) -> Path:
     """Write `model.onnx` (fp32, any number and width of windows) beside the weights of a model folder."""
     model = AutoModelForTokenClassification.from_pretrained(
-        folder, dtype=torch.float32, attn_implementation="eager"
+        folder, dtype=torch.float32, attn_implementation="eager", use_safetensors=True
     )
     example = torch.ones((2, 16), dtype=torch.int64)
     axes = {0: "windows", 1: "width"}

