@@ -18,8 +18,8 @@ TORCH_INDEX ?=
 $(READY): pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --upgrade pip
-	$(BIN)/python -m pip install --quiet --constraint constraints.txt $(if $(TORCH_INDEX),--index-url $(TORCH_INDEX)) torch
-	$(BIN)/python -m pip install --quiet --constraint constraints.txt --group dev --editable '.[train]'
+	$(BIN)/python -m pip install --constraint constraints.txt $(if $(TORCH_INDEX),--index-url $(TORCH_INDEX)) torch
+	$(BIN)/python -m pip install --constraint constraints.txt --group dev --editable '.[train]'
 	touch $@
 
 # Fine-tune on the bundled articles, evaluate on the test split, extract from a bundled report.

@@ -50,6 +50,11 @@ def blocks(page, language):
     return [re.sub(rf"^{indent}", "", block, flags=re.M) for indent, block in found]
 
 
+def demo_model():
+    """Where `make demo` puts the model."""
+    return re.search(r"^MODEL := (\S+)$", text_of("Makefile"), re.M)[1]
+
+
 def command_lines(page):
     """Each command as the list of its words, comments left out."""
     for block in blocks(page, "sh"):
@@ -116,6 +121,14 @@ def test_what_other_programs_are_told_is_there(page):
             assert program in ("export", "source")
 
 
+@pytest.mark.parametrize("page", READMES)
+def test_the_model_of_the_demo_is_where_the_readme_says(page):
+    named = [words[words.index("--model") + 1] for words in command_lines(page) if "--model" in words]
+    assert demo_model() in named
+    assert f'Extractor.load("{demo_model()}")' in text_of(page)
+    assert demo_model().startswith("runs/")  # where `predict` without --model looks
+
+
 # ------------------------------------------------------------------------------------ running them
 
 
@@ -125,7 +138,7 @@ def checkout(monkeypatch, tmp_path, tiny_bert, tiny_model, documents):
     for name in ("annotations", "configs"):
         shutil.copytree(ROOT / name, tmp_path / name)
     shutil.copytree(tiny_bert, tmp_path / "tiny-bert")
-    shutil.copytree(tiny_model, tmp_path / "out" / "demo" / "model")
+    shutil.copytree(tiny_model, tmp_path / demo_model())
     for folder in ("data/demo", "reports"):
         (tmp_path / folder).mkdir(parents=True)
 
