@@ -10,6 +10,7 @@
     warning  link-sentences     a link from one sentence to another
              value              a span whose text does not read as the value its label stands for
              duplicate-text     the text of an earlier document, white space and width aside
+             published          a publication date that is none: periods such as 今年 have no dates without it
              control-character  a control or other invisible character
     notice   no-link            a span without a link, of a label most of whose spans have links
              label-differs      a string that has another label in half of its places or more
@@ -30,8 +31,9 @@ from datetime import date
 from typing import Any, Final, Literal, TypeAlias
 
 from gongbao.amounts import parse_amount
+from gongbao.facts import publication_date
 from gongbao.periods import parse_period
-from gongbao.schema import DataError, Document, LabelScheme, Span
+from gongbao.schema import Document, LabelScheme, Span
 from gongbao.sentences import sentences
 from gongbao.splitting import folded
 
@@ -40,7 +42,8 @@ Severity: TypeAlias = Literal["error", "warning", "notice"]
 SEVERITY: Final[Mapping[str, Severity]] = {
     "edge-blank": "error", "edge-mark": "error", "pair": "error", "label": "error", "link": "error",
     "tail-links": "error", "empty-document": "error", "duplicate-id": "error",
-    "link-sentences": "warning", "value": "warning", "duplicate-text": "warning", "control-character": "warning",
+    "link-sentences": "warning", "value": "warning", "duplicate-text": "warning", "published": "warning",
+    "control-character": "warning",
     "no-link": "notice", "label-differs": "notice", "unlabelled": "notice",
 }  # fmt: skip
 """All rules, and how bad it is to break them."""
@@ -126,6 +129,11 @@ def _of_document(document: Document, ids: set[str], texts: dict[str, str]) -> It
         yield _finding(document, everything, "duplicate-text", f"the text is that of {texts[key]}")
     else:
         texts[key] = document.id
+    published = document.meta.get("published")
+    if published and publication_date(document) is None:
+        yield _finding(
+            document, everything, "published", f"{published!r:.60} is no date: write it as 2023-11-02"
+        )
     for match in _INVISIBLE.finditer(document.text):
         named = ", ".join(sorted({f"U+{ord(c):04X}" for c in match[0]}))
         yield _finding(document, match.span(), "control-character", f"invisible: {named}")
@@ -198,11 +206,7 @@ def _reads(document: Document, span: Span, kind: str | None) -> bool:
         return True
     if kind == "amount":
         return parse_amount(span.text) is not None
-    published = document.meta.get("published")
-    try:
-        return parse_period(span.text, published or _SOME_DAY) is not None
-    except DataError:  # the date of publication is none
-        return parse_period(span.text, _SOME_DAY) is not None
+    return parse_period(span.text, publication_date(document) or _SOME_DAY) is not None
 
 
 _SOME_DAY: Final = date(2023, 11, 1)

@@ -34,12 +34,15 @@ from math import inf
 from typing import Final
 
 from gongbao.amounts import parse_amount
+from gongbao.articles.parts import iso_day
 from gongbao.linking import Linker, RuleLinker
 from gongbao.periods import parse_period
 from gongbao.schema import UNREAD, Document, Fact, LabelScheme, Link, Period, Span
 from gongbao.sentences import sentences
 
-__all__ = ["REACH", "Linker", "RuleLinker", "complete", "make_facts", "normalise", "prepare_gold"]
+__all__ = [
+    "REACH", "Linker", "RuleLinker", "complete", "make_facts", "normalise", "prepare_gold", "publication_date",
+]  # fmt: skip
 
 REACH: Final = 5
 """How many paragraphs down the first sentence of a paragraph gives its period and subject."""
@@ -64,10 +67,9 @@ def prepare_gold(document: Document, scheme: LabelScheme) -> Document:
 def normalise(document: Document, scheme: LabelScheme) -> Document:
     """Give each span whose label has values its Amount or Period, None where there is none to be had.
 
-    Relative periods are counted from `meta["published"]`, an ISO date with or without an hour; anything else there
-    is taken for unknown.
+    Relative periods are counted from the publication date.
     """
-    published = _published(document.meta.get("published"))
+    published = publication_date(document)
     return document.replace(
         spans=tuple(_valued(s, scheme.values.get(s.label), published) for s in document.spans)
     )
@@ -84,7 +86,12 @@ _amount = lru_cache(maxsize=1 << 16)(parse_amount)
 _period = lru_cache(maxsize=1 << 16)(parse_period)
 
 
-def _published(said: object) -> date | None:
+def publication_date(document: Document) -> date | None:
+    """The day in `meta["published"]`: an ISO date with or without an hour, or as reports write it (2023年11月2日).
+
+    None where there is none; `corpus check` reports what cannot be read.
+    """
+    said = document.meta.get("published")
     if isinstance(said, datetime):
         return said.date()
     if isinstance(said, date):
@@ -92,7 +99,8 @@ def _published(said: object) -> date | None:
     try:
         return datetime.fromisoformat(str(said).strip()).date()
     except ValueError:
-        return None
+        day = iso_day(said) if isinstance(said, str) else None
+        return date.fromisoformat(day) if day else None
 
 
 # ----------------------------------------------------------------------------------------- facts

@@ -60,10 +60,18 @@ def test_values_are_read_by_the_scheme_not_by_name() -> None:
     ]
 
 
-def test_a_period_is_read_from_the_day_of_publication_if_there_is_one() -> None:
-    for published in ("2023-11-02", "soon", None):
-        document = parse("{去年|TIME}", id="d", meta={"published": published})
-        assert check([document], SCHEME) == []
+@pytest.mark.parametrize("published", ["2023-11-02", "2023年11月2日", None])
+def test_a_period_is_read_from_the_day_of_publication_if_there_is_one(published: str | None) -> None:
+    assert check([parse("{去年|TIME}", id="d", meta={"published": published})], SCHEME) == []
+
+
+@pytest.mark.parametrize("published", ["soon", "2023-13-01", 2023, ["2023-11-02"]])
+def test_a_day_of_publication_that_is_none_is_named_and_periods_are_read_all_the_same(
+    published: object,
+) -> None:
+    (finding,) = check([parse("{去年|TIME}", id="d", meta={"published": published})], SCHEME)
+    assert (finding.rule, finding.severity) == ("published", "warning")
+    assert repr(published) in finding.message
 
 
 def test_links() -> None:
