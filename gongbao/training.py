@@ -420,7 +420,8 @@ def train(
         report: gets lines of progress; None: they go to standard error.
 
     Raises:
-        UsageError: the folder already holds a finished model, another configuration's run, or nothing to resume.
+        UsageError: the folder already holds a finished model, another configuration's run, or nothing to resume; the
+            data has changed since the run that is to be resumed began.
         DataError: the training data is broken.
     """
     say = report or (lambda line: print(line, file=sys.stderr, flush=True))
@@ -439,8 +440,7 @@ def train(
         f"{lost['unknown_characters']} characters are unknown to the encoder"
     )
     if not int(os.environ.get("RANK", "0")):
-        with replacing(folder / "train.toml") as file:
-            file.write(config.to_toml())
+        _begin(folder, config, _hashes(train_documents, dev_documents), resume)
 
     def score(model: PreTrainedModel) -> dict[str, float]:
         found = find_spans(
@@ -524,6 +524,31 @@ def _run_folder(config: TrainConfig, folder: Path | str | None, resume: bool) ->
     return folder
 
 
+def _hashes(train_documents: Sequence[Document], dev_documents: Sequence[Document]) -> dict[str, Any]:
+    parts = {"train": train_documents, "dev": dev_documents}
+    return {
+        name: {"documents": len(documents), "sha256": split_hash(documents)}
+        for name, documents in parts.items()
+    }
+
+
+def _begin(folder: Path, config: TrainConfig, data: Mapping[str, Any], resume: bool) -> None:
+    """Write down what the run is made from. If it is resumed, that has to be what it was made from so far."""
+    record = folder / "run.json"
+    if resume and record.exists():
+        begun = json.loads(record.read_text(encoding="utf-8"))["data"]
+        changed = [name for name in data if data[name] != begun[name]]
+        if changed:
+            raise UsageError(
+                f"the {' and '.join(changed)} data is not what {folder} was begun with",
+                remedy="restore it, or train anew in another folder",
+            )
+    with replacing(record) as file:
+        json.dump({"data": data}, file)
+    with replacing(folder / "train.toml") as file:
+        file.write(config.to_toml())
+
+
 def _is_of(folder: Path, config: TrainConfig) -> bool:
     try:
         return TrainConfig.load(folder / "train.toml") == config
@@ -595,11 +620,7 @@ def _finish(
     scores = evaluate([prepare_gold(d, scheme) for d in dev_documents], extractor(dev_documents)).to_json()
     record = {
         "gongbao": gongbao.__version__,
-        "data": {
-            "train": {"documents": len(train_documents), "sha256": split_hash(train_documents)},
-            "dev": {"documents": len(dev_documents), "sha256": split_hash(dev_documents)},
-            "lost": dict(lost),
-        },
+        "data": {**_hashes(train_documents, dev_documents), "lost": dict(lost)},
         "encoder": {"name": config.encoder.name, **describe(encoder)},
         "environment": environment(),
         "epochs": [

@@ -277,6 +277,28 @@ def test_a_run_killed_when_it_had_stopped_early_ends_the_same(moved, tiny_config
     assert same(weights(unbroken), weights(broken))
 
 
+def test_a_run_is_not_resumed_on_other_data(tiny_config, documents, tmp_path, monkeypatch):
+    corpus = tmp_path / "corpus.jsonl"
+    write(documents, corpus)
+    config = shortened(tiny_config, epochs=1)
+    config = config.model_copy(
+        update={"data": config.data.model_copy(update={"train": [str(corpus)], "dev": [str(corpus)]})}
+    )
+
+    def killed(*_):
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr("gongbao.training._finish", killed)
+        with pytest.raises(KeyboardInterrupt):
+            train(config, tmp_path / "run", report=quiet)
+    write(documents[1:], corpus)
+    with pytest.raises(UsageError, match="the train and dev data is not what"):
+        train(config, tmp_path / "run", resume=True, report=quiet)
+    write(documents, corpus)
+    ModelFolder.load(train(config, tmp_path / "run", resume=True, report=quiet)).check()
+
+
 def test_windows_that_the_encoder_has_no_positions_for(tiny_config, tmp_path):
     wide = tiny_config.model_copy(update={"window": WindowConfig(size=127, overlap=20)})
     with pytest.raises(UsageError, match="do not fit the encoder's 128 positions") as caught:
