@@ -368,6 +368,10 @@ class LabelScheme:
             if kind not in ("amount", "period"):
                 raise DataError(f"{label!r} is read as {kind!r}", remedy='write "amount" or "period"')
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        # For copies and for other processes: a MappingProxyType goes to neither.
+        return LabelScheme, (self.labels, self.roles, dict(self.values))
+
     def _known(self, label: str, where: str) -> None:
         if label not in self.labels:
             raise DataError(f"{where} names the label {label!r}, which the scheme does not have")
@@ -538,6 +542,10 @@ class Document:
         if low < len(self.blocks) and self.blocks[low].start <= offset:
             return self.blocks[low]
         return None
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        parts = (self.spans, self.links, self.facts, self.blocks)
+        return Document, (self.id, self.text, dict(self.meta), *parts, self.model)
 
     def replace(self, **changes: Any) -> Document:
         """A copy with some fields changed, checked like any other."""

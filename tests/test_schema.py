@@ -1,7 +1,9 @@
 """Documents and what they hold: what cannot be built, and how the error shows the place."""
 
+import copy
 import dataclasses
 import json
+import pickle
 from datetime import date
 
 import pytest
@@ -245,3 +247,17 @@ def test_a_scheme_round_trips_and_says_what_may_be_linked():
     assert SCHEME.allows("METRIC", "AMOUNT", "VALUE")
     assert not SCHEME.allows("AMOUNT", "METRIC", "VALUE")
     assert LabelScheme(("A", "B"), (Role("R"),)).allows("B", "A", "R")
+
+
+def test_documents_and_schemes_can_be_copied_and_sent_to_other_processes():
+    document = Document(
+        "d", TEXT, {"title": ["x"]}, (METRIC, AMOUNT), (Link("s1", "s2", "VALUE"),), (Fact("s1", "s2", "VALUE"),),
+        (Block(0, len(TEXT), 1),), {"name": "m"},
+    )  # fmt: skip
+    for same in (copy.deepcopy, lambda x: pickle.loads(pickle.dumps(x))):
+        assert same(document) == document
+        assert same(document).span("s2") == AMOUNT
+        assert same(SCHEME) == SCHEME
+    copied = copy.deepcopy(document)
+    copied.meta["title"].append("y")
+    assert document.meta["title"] == ["x"]
