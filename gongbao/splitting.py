@@ -134,12 +134,16 @@ def shared_sentences(a: Sequence[Document], b: Sequence[Document], threshold: fl
 
 @dataclass(frozen=True)
 class Split:
-    """Documents in three parts, and the sentences that stand, nearly the same, in two of them all the same."""
+    """Documents in three parts, and the sentences that stand, nearly the same, in two of them all the same.
+
+    `ungrouped` is the number of documents that no group but only their likeness keeps with others.
+    """
 
     train: tuple[Document, ...]
     dev: tuple[Document, ...]
     test: tuple[Document, ...]
     shared: tuple[Shared, ...]
+    ungrouped: int = 0
 
     @property
     def parts(self) -> dict[str, tuple[Document, ...]]:
@@ -151,6 +155,10 @@ class Split:
             f"{name:6}{len(part):6} documents {sum(len(d.spans) for d in part):7} spans"
             for name, part in self.parts.items()
         ]
+        if self.ungrouped:
+            told.append(
+                f"{self.ungrouped} documents name no group (place and year): only likeness keeps them together"
+            )
         return "\n".join(
             [*told, f"{len(self.shared)} sentences stand in two of them", *map(str, self.shared)]
         )
@@ -210,7 +218,8 @@ def split(
     shared = [
         s for one, two in ((train, dev), (train, test), (dev, test)) for s in shared_sentences(one, two)
     ]
-    return Split(tuple(train), tuple(dev), tuple(test), tuple(shared))
+    ungrouped = sum(group(document) is None for document in documents)
+    return Split(tuple(train), tuple(dev), tuple(test), tuple(shared), ungrouped)
 
 
 def _families(

@@ -188,6 +188,13 @@ def test_what_two_parts_share_all_the_same_is_told() -> None:
     assert str(parts).startswith("train      2 documents       0 spans\n")
 
 
+def test_documents_without_a_group_are_counted() -> None:
+    grouped = [d.replace(meta={"place": "甲县", "year": 2020 + n}) for n, d in enumerate(documents([""] * 3))]
+    bare = [Document(id=f"b{n}", text=prose(n, 100)) for n in range(2)]
+    assert "no group" not in str(split(grouped))
+    assert "\n2 documents name no group (place and year)" in str(split(grouped + bare))
+
+
 def test_no_part_stays_empty_and_a_part_of_nothing_does() -> None:
     found = documents([prose(80 + n, 50) for n in range(4)])
     parts = split(found, (0.98, 0.01, 0.01))
