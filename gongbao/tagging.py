@@ -360,7 +360,7 @@ def _ends(run: _Run, plus: np.ufunc, tagset: TagSet) -> list[Floats]:
     end = np.where(np.arange(states) == 0, 0.0, -np.inf)
     if not run.chained:
         return [np.repeat(end[:, None], len(pieces), axis=1) for pieces in run.groups]
-    out = []
+    out: list[Floats] = []
     for pieces in reversed(run.groups):
         # What a piece weighs from each state to each, then the pieces joined from the right.
         units = np.where(np.eye(states, dtype=bool), 0.0, -np.inf)
