@@ -8,17 +8,19 @@ SOURCES := gongbao tests benchmarks train.py evaluate.py predict.py
 OUT := out
 # Among the runs, so that `gongbao predict` without --model finds it.
 MODEL := runs/demo
-# Where PyTorch comes from, if not from the usual index; on Linux its CPU build needs
-# TORCH_INDEX=https://download.pytorch.org/whl/cpu, without which gigabytes of CUDA come along.
-TORCH_INDEX ?=
+TORCH := $(shell sed -n 's/^torch==//p' constraints.txt)
+# Where PyTorch's CPU build comes from: the usual index has, for Linux, only one with gigabytes of CUDA.
+TORCH_INDEX ?= https://download.pytorch.org/whl/cpu
 
 .PHONY: demo test check format clean
 
-# PyTorch first and alone: its pinned version has a CPU build; what follows would else bring CUDA.
+# PyTorch first and alone: its CPU build where one lies at hand, else from its index, else what the usual index has.
 $(READY): pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install --quiet --upgrade pip
-	$(BIN)/python -m pip install --constraint constraints.txt $(if $(TORCH_INDEX),--index-url $(TORCH_INDEX)) torch
+	$(BIN)/python -m pip install --upgrade pip
+	$(BIN)/python -m pip install --constraint constraints.txt 'torch==$(TORCH)+cpu' \
+		|| $(BIN)/python -m pip install --constraint constraints.txt torch --index-url $(TORCH_INDEX) \
+		|| $(BIN)/python -m pip install --constraint constraints.txt torch
 	$(BIN)/python -m pip install --constraint constraints.txt --group dev --editable '.[train]'
 	touch $@
 

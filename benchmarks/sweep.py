@@ -74,6 +74,7 @@ def normalise(text: str, published: str, count: Counter[str]) -> None:
 
 
 def main() -> int:
+    """Sweep over the files named on the command line and give the exit code."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )

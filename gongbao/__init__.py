@@ -12,12 +12,13 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from gongbao.amounts import parse_amount
+    from gongbao.config import TrainConfig
     from gongbao.corpus import read, write
     from gongbao.extractor import Extractor
     from gongbao.metrics import evaluate
     from gongbao.periods import parse_period
     from gongbao.schema import Amount, Document, GongbaoError, LabelScheme, Link, Period, Span
-    from gongbao.training import TrainConfig, train
+    from gongbao.training import train
 
 __version__ = "0.1.0"
 
@@ -30,7 +31,7 @@ _HOME = {
     "Link": "schema",
     "Period": "schema",
     "Span": "schema",
-    "TrainConfig": "training",
+    "TrainConfig": "config",
     "evaluate": "metrics",
     "parse_amount": "amounts",
     "parse_period": "periods",

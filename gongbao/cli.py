@@ -133,10 +133,11 @@ def train(
     resume: Annotated[bool, typer.Option("--resume", help="Go on with a run that was stopped.")] = False,
 ) -> None:
     """Fine-tune an encoder on annotated documents and print the run's folder."""
-    with needing("train"):
-        from gongbao.training import TrainConfig
-        from gongbao.training import train as fine_tune
+    from gongbao.config import TrainConfig
+
     wanted = TrainConfig.load(config, changes or ())
+    with needing("train"):
+        from gongbao.training import train as fine_tune
     try:
         with writing_to(output or Path("runs")):
             print(fine_tune(wanted, output, resume=resume, report=say))
@@ -236,7 +237,7 @@ def predict(
     inputs: Annotated[list[str], typer.Argument(metavar="INPUT", help="Files or folders (txt html docx pdf), documents (jsonl), or - for one report on standard input.")],
     model: Annotated[Path | None, typer.Option("--model", help="A model's folder; else the default model.")] = None,
     output: Annotated[Path | None, typer.Option("-o", "--output", help="Where to; else standard output.")] = None,
-    form: Annotated[str | None, typer.Option("--format", help="jsonl (documents), facts (a JSON line each), csv, xlsx, parquet; else by the output's name.")] = None,
+    form: Annotated[str | None, typer.Option("--format", help="jsonl (documents), facts (a JSON line each), csv, xlsx, parquet, html (a page to read); else by the output's name.")] = None,
     backend: Annotated[Backend, typer.Option(help="What runs the model.")] = Backend.auto,
     published: Annotated[str | None, typer.Option(help="The publication date of texts that do not say theirs, e.g. 2023-11-02.")] = None,
 ) -> None:  # fmt: skip
@@ -247,18 +248,36 @@ def predict(
     from gongbao import tables
 
     day = _day(published) if published is not None else None
-    form = tables.format_of(output, form)
+    page = form == "html" or (form is None and output is not None and output.suffix.lower() == ".html")
+    form = "html" if page else tables.format_of(output, form)
     extractor = _extractor(model, backend)
     failed: list[GongbaoError] = []
     documents = _some(_articles(inputs, failed.append, day))
     count = facts = 0
-    with writing_to(output), tables.writing(output, form) as add:
+    written = _page(output, extractor.folder.scheme) if page else tables.writing(output, form)
+    with writing_to(output), written as add:
         for document in _progress(extractor.stream(documents)):
             add(document)
             count += 1
             facts += len(document.facts)
     say(f"{_many(count, 'document')}, {_many(facts, 'fact')}" + (f": {output}" if output else ""))
     _report_failed(failed)
+
+
+@contextmanager
+def _page(output: Path | None, scheme: LabelScheme) -> Iterator[Callable[[Document], None]]:
+    """Documents to read: one HTML page with their spans in colour and their facts."""
+    from gongbao.files import replacing
+    from gongbao.report import extraction_view
+
+    documents: list[Document] = []
+    yield documents.append
+    page = extraction_view(documents, labels=scheme.labels)
+    if output is None:
+        print(page)
+        return
+    with replacing(output) as file:
+        file.write(page)
 
 
 def _day(published: str) -> str:

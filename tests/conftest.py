@@ -100,7 +100,7 @@ def corpus_file(documents, tmp_path_factory):
 @pytest.fixture(scope="session")
 def tiny_config(tiny_bert, corpus_file):
     """A configuration that trains the tiny BERT in seconds, to almost no error."""
-    from gongbao.training import TrainConfig
+    from gongbao.config import TrainConfig
 
     return TrainConfig.model_validate(
         {

@@ -270,6 +270,14 @@ def test_predict_by_suffix_and_by_format(run, tiny_model, report):
     assert Path("表").read_bytes() == Path("出 口/a.csv").read_bytes()
 
 
+def test_predict_makes_a_page_to_read(run, tiny_model, report):
+    run("predict", report, "--model", tiny_model, "-o", "view.html")
+    page = Path("view.html").read_text(encoding="utf-8")
+    assert page.startswith("<!DOCTYPE html>")
+    assert "2.3亿元" in page
+    assert run("predict", report, "--model", tiny_model, "--format", "html").startswith("<!DOCTYPE html>")
+
+
 def test_predict_uses_the_newest_run_if_no_model_is_named(run, tiny_model, report, monkeypatch):
     monkeypatch.setattr("gongbao.model_folder.bundled", lambda name: Path("nowhere"))
     run("predict", report, code=2)

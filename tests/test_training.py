@@ -16,6 +16,7 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
+from gongbao.config import TrainConfig, WindowConfig
 from gongbao.corpus import read, write
 from gongbao.extractor import Extractor
 from gongbao.metrics import evaluate
@@ -24,8 +25,6 @@ from gongbao.model_folder import ModelFolder
 from gongbao.schema import DataError, Document, Span, UsageError
 from gongbao.tagging import TagSet
 from gongbao.training import (
-    TrainConfig,
-    WindowConfig,
     _Sampler,
     last_checkpoint,
     load_data,
@@ -197,7 +196,7 @@ def test_a_run_learns_its_documents_and_its_folder_is_enough(tiny_model, tiny_co
     folder = ModelFolder.load(tiny_model)
     folder.check()
     assert {p.name for p in tiny_model.iterdir()} == {
-        "config.json", "gongbao.json", "model.onnx", "model.safetensors", "README.md", "run.json", "train.toml", "vocab.txt",
+        "config.json", "gongbao.json", "label_config.xml", "model.onnx", "model.safetensors", "README.md", "run.json", "train.toml", "vocab.txt",
     }  # fmt: skip
     assert TrainConfig.load(tiny_model / "train.toml") == tiny_config
     scores = evaluate(documents, Extractor.load(tiny_model)(documents))
@@ -229,7 +228,8 @@ def test_a_seed_gives_the_same_weights_twice_and_another_seed_others(tiny_config
 
 RUN = """
 import sys
-from gongbao.training import TrainConfig, train
+from gongbao.config import TrainConfig
+from gongbao.training import train
 train(TrainConfig.load(sys.argv[1]), sys.argv[2], resume="resume" in sys.argv)
 """
 
