@@ -106,7 +106,7 @@ def remove_furniture(root: Element) -> None:
         named = not _FURNITURE.isdisjoint(_NAME_WORD.findall(_names(element)))
         hidden = "display:none" in style or "hidden" in element.attrib
         if element.tag in _UNREAD or ((named or hidden) and prose[element] < total * _MOST):
-            element.clear(keep_tail=True)  # type: ignore[call-arg]
+            element.clear(keep_tail=True)
 
 
 def _prose(root: Element) -> dict[Element, float]:
