@@ -611,7 +611,11 @@ def test_a_process_that_is_stopped_leaves_nothing_half_written(tiny_model, work,
     # It waits for the end of its standard input, with the output begun.
     argv = command("predict", "a.jsonl", "-", "-o", "out/facts.csv", "--model", tiny_model)
     pipes = {"stdin": subprocess.PIPE, "stderr": subprocess.PIPE}
-    with subprocess.Popen(argv, env=environment(), text=True, **pipes) as started:
+
+    def heed():  # a job in the background of a shell ignores Ctrl-C, and so would what it starts
+        signal.signal(number, signal.SIG_DFL)
+
+    with subprocess.Popen(argv, env=environment(), text=True, preexec_fn=heed, **pipes) as started:
         while len(names("out")) < 2 and started.poll() is None:
             time.sleep(0.01)
         started.send_signal(number)

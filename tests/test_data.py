@@ -2,6 +2,7 @@
 
 import json
 from collections import Counter
+from pathlib import Path
 
 import pytest
 from label_studio_sdk.label_interface import LabelInterface
@@ -13,6 +14,7 @@ from gongbao.files import bundled
 from gongbao.label_studio import read_config, read_export, to_tasks
 from gongbao.splitting import duplicates, place_and_year, shared_sentences
 
+ROOT = Path(__file__).parents[1]
 CONFIG = bundled("annotations/label_config.xml")
 
 
@@ -90,3 +92,11 @@ def test_the_demonstration_report_reads():
     document = read_article(bundled("data/demo/report.docx"))
     assert document.meta["published"] == "2024-07-18"
     assert {b.kind for b in document.blocks} == {"heading", "paragraph", "table"}
+
+
+def test_the_readme_says_how_large_the_corpus_is(gold):
+    characters, spans, links = (sum(len(part) for part in parts) for parts in (
+        [d.text for d in gold], [d.spans for d in gold], [d.links for d in gold],
+    ))  # fmt: skip
+    said = f"{len(gold)} articles, {characters:,} characters, {spans:,} spans, {links:,} links"
+    assert said in (ROOT / "README.md").read_text(encoding="utf-8")
