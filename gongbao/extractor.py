@@ -210,7 +210,10 @@ class Extractor:
         return list(self.stream(given))
 
     def stream(self, given: Iterable[str | Document]) -> Iterator[Document]:
-        """The same for any number of texts, one after another, holding about CHUNK characters at a time."""
+        """The same for any number of texts, one after another.
+
+        About CHUNK characters are held at a time, but always whole documents: one of 10 million characters takes gigabytes.
+        """
         waiting: list[Document] = []
         characters = 0
         for n, item in enumerate(given, 1):
