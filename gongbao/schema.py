@@ -81,6 +81,9 @@ class UsageError(GongbaoError):
     """The command or the configuration asks for something that cannot be (exit code 2)."""
 
 
+_LONGEST: Final = 60  # characters that are marked
+
+
 def excerpt(text: str, start: int, end: int, context: int = 12) -> str:
     """The characters around `start:end` on one line, with a marker line under them.
 
@@ -89,6 +92,7 @@ def excerpt(text: str, start: int, end: int, context: int = 12) -> str:
     """
     start = max(0, min(start, len(text)))
     end = max(start, min(end, len(text)))
+    end = min(end, start + _LONGEST)
     left, right = max(0, start - context), min(len(text), end + context)
     shown = "".join(_picture(c) for c in text[left:right])
     lead = "  …" if left else "  "
@@ -287,7 +291,8 @@ class Link:
 class Fact:
     """One statement: the spans (by id) of its metric and amount, and of its period and subject if it has them.
 
-    `inherited` names those of `period` and `subject` that stand further up, not in the sentence itself.
+    `inherited` names those of `period` and `subject` that stand further up, not in the sentence itself. `direction` says of
+    a change whether it is a rise ("up") or a fall ("down"): the amount itself has no sign (下降3.1% is 3.1% down).
     """
 
     metric: str
@@ -296,7 +301,12 @@ class Fact:
     period: str | None = None
     subject: str | None = None
     inherited: tuple[str, ...] = ()
+    direction: str | None = None
     score: float | None = None
+
+    def __post_init__(self) -> None:
+        if self.direction not in (None, "up", "down"):
+            raise DataError(f"a change goes {self.direction!r}", remedy='write "up", "down", or nothing')
 
     def to_json(self) -> dict[str, Any]:
         """The fact object of the contract."""
@@ -304,6 +314,8 @@ class Fact:
             "metric": self.metric, "amount": self.amount, "role": self.role, "period": self.period,
             "subject": self.subject, "inherited": list(self.inherited),
         }  # fmt: skip
+        if self.direction is not None:
+            out["direction"] = self.direction
         if self.score is not None:
             out["score"] = self.score
         return out
@@ -641,7 +653,9 @@ def _spans_from_json(items: Iterable[Any], text: str) -> Iterator[Span]:
         # `text` may be left out by a writer by hand: the offsets say it all.
         said = _get(item, "text", str, None)
         if said is None:
-            said = text[max(start, 0) : max(end, 0)]
+            if not 0 <= start < end <= len(text):
+                raise DataError(f"the span {start}-{end} does not lie in the text's {len(text)} characters")
+            said = text[start:end]
         try:
             yield Span(
                 start, end, _get(item, "label", str), said, id=_get(item, "id", str, None) or f"s{n}",
@@ -662,12 +676,13 @@ def _links_from_json(items: Iterable[Any]) -> Iterator[Link]:
 
 
 def _facts_from_json(items: Iterable[Any]) -> Iterator[Fact]:
-    known = {"metric", "amount", "role", "period", "subject", "inherited", "score"}
+    known = {"metric", "amount", "role", "period", "subject", "inherited", "direction", "score"}
     for item in _objects(items, known, "fact"):
         yield Fact(
             _get(item, "metric", str), _get(item, "amount", str), _get(item, "role", str),
             period=_get(item, "period", str, None), subject=_get(item, "subject", str, None),
-            inherited=tuple(_get(item, "inherited", list, [])), score=_get(item, "score", (int, float), None),
+            inherited=tuple(_get(item, "inherited", list, [])), direction=_get(item, "direction", str, None),
+            score=_get(item, "score", (int, float), None),
         )  # fmt: skip
 
 

@@ -75,6 +75,7 @@ def build(*spans, links=(), facts=(), blocks=(), scheme=SCHEME, text=TEXT):
         (lambda: Amount("money", 2, 1, "CNY"), "above the high side"),
         (lambda: Period(None, None), "a start or an end"),
         (lambda: Period(date(2023, 2, 1), date(2023, 1, 1)), "ends before"),
+        (lambda: Fact("s1", "s2", "CHANGE", direction="sideways"), "goes 'sideways'"),
         (lambda: LabelScheme(()), "at least one label"),
         (lambda: LabelScheme(("A", "A")), "the label 'A' twice"),
         (lambda: LabelScheme(("A",), (Role("R"), Role("R"))), "the role 'R' twice"),
@@ -105,6 +106,7 @@ def test_an_excerpt_is_one_line_whatever_the_text_holds():
     assert shown.startswith("  一␊二␍␉三␤四")
     assert shown.endswith("…")
     assert marker.strip("^") == "    "
+    assert excerpt("五" * 500, 100, 400).endswith(f"…\n{' ' * 27}{'^' * 120}")
     assert excerpt("abc", 90, 99) == "  abc\n     ^"
 
 
@@ -163,7 +165,7 @@ def test_json_round_trip_with_everything_in_it():
             dataclasses.replace(AMOUNT, value=Amount("money", 230000000, 230000000, "CNY")),
             dataclasses.replace(SHARE, value=None),
         ),
-        links=(Link("s1", "s2", "VALUE", 0.97),), facts=(Fact("s1", "s2", "VALUE", score=0.9, inherited=("period",)),),
+        links=(Link("s1", "s2", "VALUE", 0.97),), facts=(Fact("s1", "s2", "VALUE", score=0.9, inherited=("period",), direction="down"),),
         blocks=(Block(0, 25, 1, page=3, kind="note"),), model={"name": "m"}, scheme=SCHEME,
     )  # fmt: skip
     data = json.loads(document.to_line())
@@ -197,6 +199,7 @@ def test_any_text_round_trips(text, data):
         ({"spans": [{"start": "4", "end": 8, "label": "METRIC"}]}, "'start' is '4'"),
         ({"spans": [{"start": True, "end": 8, "label": "METRIC"}]}, "'start' is True"),
         ({"spans": [{"start": 4, "end": 8, "label": "METRIC", "text": "财政"}]}, "has 2 characters"),
+        ({"spans": [{"start": 4, "end": 99999, "label": "METRIC"}]}, "4-99999 does not lie in the text's 25"),
         ({"spans": [{"start": 4, "end": 8, "label": "METRIC", "colour": 1}]}, "no field 'colour'"),
         (
             {"spans": [{"start": 4, "end": 8, "label": "METRIC", "value": {"kind": "money", "low": "1"}}]},
