@@ -8,8 +8,8 @@ seqeval in its strict mode.
 from __future__ import annotations
 
 import math
-from collections import Counter
-from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
+from collections import Counter, defaultdict
+from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final, Literal, TypeAlias, TypeVar
 
@@ -19,8 +19,10 @@ from numpy.typing import NDArray
 from gongbao.schema import UNREAD, Amount, DataError, Document, Span, UsageError, Value
 
 SpanKey: TypeAlias = tuple[int, int, str]
+LinkKey: TypeAlias = tuple[SpanKey, SpanKey, str]
 Interval: TypeAlias = tuple[float, float] | None
 Kind: TypeAlias = Literal["missed", "invented", "wrong label", "boundary"]
+LinkKind: TypeAlias = Literal["missed", "invented", "wrong role", "wrong head", "wrong value"]
 Key = TypeVar("Key", bound=Hashable)
 Floats: TypeAlias = NDArray[np.float64]
 
@@ -98,11 +100,11 @@ def _key(span: Span | SpanKey) -> SpanKey:
     return span.key if isinstance(span, Span) else span
 
 
-def _links(document: Document) -> list[tuple[SpanKey, SpanKey, str]]:
+def _links(document: Document) -> list[LinkKey]:
     return [(document.span(k.head).key, document.span(k.tail).key, k.role) for k in document.links]
 
 
-def _facts(document: Document) -> dict[tuple[SpanKey, SpanKey, str], Value]:
+def _facts(document: Document) -> dict[LinkKey, Value]:
     amounts = [(fact, document.span(fact.amount)) for fact in document.facts]
     return {(document.span(f.metric).key, amount.key, f.role): amount.value for f, amount in amounts}
 
@@ -196,6 +198,96 @@ def _closeness(pair: tuple[Span, Span]) -> tuple[int, bool, int]:
     one, other = pair
     shared = min(one.end, other.end) - max(one.start, other.start)
     return -shared, one.label != other.label, min(one.start, other.start)
+
+
+@dataclass(frozen=True, slots=True)
+class Arrow:
+    """A link with its spans at hand. `score` is the model's, None for gold."""
+
+    head: Span
+    tail: Span
+    role: str
+    score: float | None = None
+
+    @property
+    def key(self) -> LinkKey:
+        """What makes two links of one text the same."""
+        return self.head.key, self.tail.key, self.role
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain JSON, the spans as in a document."""
+        out: dict[str, Any] = {"head": self.head.to_json(), "tail": self.tail.to_json(), "role": self.role}
+        return out if self.score is None else {**out, "score": self.score}
+
+
+@dataclass(frozen=True, slots=True)
+class LinkMistake:
+    """One link that went wrong between spans that are right. `gold` is None for an invented one, `predicted` for a missed one.
+
+    `wrong role`: both ends agree. `wrong head`: only the tail does, whatever the role. `wrong value`: the link is right, and
+    its fact's amount is read as another value.
+    """
+
+    document: str
+    kind: LinkKind
+    gold: Arrow | None
+    predicted: Arrow | None
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain JSON."""
+        return {
+            "document": self.document,
+            "kind": self.kind,
+            "gold": self.gold.to_json() if self.gold else None,
+            "predicted": self.predicted.to_json() if self.predicted else None,
+        }
+
+
+def find_link_mistakes(gold: Document, predicted: Document) -> list[LinkMistake]:
+    """The mistakes in the links of one document in the order of the text, each wrong link in at most one of them.
+
+    A link of which a span is wrong is left out: the span's mistake explains it.
+    """
+    wanted, found = _arrows(gold), _arrows(predicted)
+    values, others = _facts(gold), _facts(predicted)
+    mistakes = [
+        LinkMistake(gold.id, "wrong value", wanted[key], found[key])
+        for key in wanted.keys() & found.keys() & values.keys() & others.keys()
+        if not _same_value(values[key], others[key])
+    ]
+    spans = {span.key for span in gold.spans} & {span.key for span in predicted.spans}
+    missed, invented = (
+        {key: arrow for key, arrow in these.items() if key not in those and spans.issuperset(key[:2])}
+        for these, those in ((wanted, found), (found, wanted))
+    )
+    # Of the links that may be meant to be the same those meet first that share most.
+    alike: tuple[tuple[LinkKind, Callable[[LinkKey], Hashable]], ...] = (
+        ("wrong role", lambda key: key[:2]),
+        ("wrong head", lambda key: key[1:]),
+        ("wrong head", lambda key: key[1]),
+    )
+    for kind, shared in alike:
+        mistakes += [LinkMistake(gold.id, kind, *pair) for pair in _taken_pairs(missed, invented, shared)]
+    mistakes += [LinkMistake(gold.id, "missed", arrow, None) for arrow in missed.values()]
+    mistakes += [LinkMistake(gold.id, "invented", None, arrow) for arrow in invented.values()]
+    return sorted(mistakes, key=lambda m: min((a.tail.start, *a.key) for a in (m.gold, m.predicted) if a))
+
+
+def _arrows(document: Document) -> dict[LinkKey, Arrow]:
+    arrows = (Arrow(document.span(k.head), document.span(k.tail), k.role, k.score) for k in document.links)
+    return {arrow.key: arrow for arrow in arrows}
+
+
+def _taken_pairs(
+    missed: dict[LinkKey, Arrow], invented: dict[LinkKey, Arrow], shared: Callable[[LinkKey], Hashable]
+) -> Iterator[tuple[Arrow, Arrow]]:
+    """Takes those out of both that agree in what `shared` says, one of each at a time."""
+    waiting = defaultdict(list)
+    for key in invented:
+        waiting[shared(key)].append(key)
+    for key in list(missed):
+        if others := waiting[shared(key)]:
+            yield missed.pop(key), invented.pop(others.pop(0))
 
 
 # ------------------------------------------------------------------------------------- evaluation

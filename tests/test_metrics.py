@@ -3,6 +3,7 @@
 import itertools
 import json
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -17,6 +18,7 @@ from gongbao.metrics import (
     count_links,
     count_spans,
     evaluate,
+    find_link_mistakes,
     find_mistakes,
     macro_f1,
     total,
@@ -304,6 +306,84 @@ def test_a_mistake_as_json():
         "kind": "missed",
         "gold": {"id": "d0", "start": 0, "end": 1, "label": "TIME", "text": "今"},
         "predicted": None,
+    }
+
+
+LINK_TEXT = "税收甲2亿乙3亿"
+LINK_SPANS = {name: Span(*ends, label, LINK_TEXT[slice(*ends)], id=name) for name, ends, label in (
+    ("tax", (0, 2), M), ("one", (2, 3), M), ("two", (3, 5), A), ("other", (5, 6), M), ("three", (6, 8), A),
+)}  # fmt: skip
+
+
+def linked(*links, leave_out=(), value=None):
+    """A document with links spelled `head tail ROLE`; the amount of every fact is `value`."""
+    spans = [replace(span, value=value) for name, span in LINK_SPANS.items() if name not in leave_out]
+    made = [Link(*link.split()) for link in links]
+    facts = [Fact(link.head, link.tail, link.role) for link in made]
+    return Document("d", LINK_TEXT, spans=tuple(spans), links=tuple(made), facts=tuple(facts))
+
+
+LINK_MISTAKES = [
+    (["tax two VALUE"], ["tax two VALUE"], []),
+    (["tax two VALUE"], [], [("missed", "tax two VALUE", None)]),
+    ([], ["tax two VALUE"], [("invented", None, "tax two VALUE")]),
+    (["tax two VALUE"], ["tax two CHANGE"], [("wrong role", "tax two VALUE", "tax two CHANGE")]),
+    (["tax two VALUE"], ["one two VALUE"], [("wrong head", "tax two VALUE", "one two VALUE")]),
+    (["tax two VALUE"], ["one two CHANGE"], [("wrong head", "tax two VALUE", "one two CHANGE")]),
+    # The same head alone makes no pair.
+    (["tax two VALUE"], ["tax three VALUE"],
+     [("missed", "tax two VALUE", None), ("invented", None, "tax three VALUE")]),
+    # Both ends count more than the role, the role more than the tail alone.
+    (["tax two VALUE"], ["one two VALUE", "tax two CHANGE"],
+     [("wrong role", "tax two VALUE", "tax two CHANGE"), ("invented", None, "one two VALUE")]),
+    (["tax two VALUE"], ["one two CHANGE", "other two VALUE"],
+     [("invented", None, "one two CHANGE"), ("wrong head", "tax two VALUE", "other two VALUE")]),
+    # What is right is not there to be paired with.
+    (["tax two VALUE", "tax two CHANGE"], ["tax two VALUE"], [("missed", "tax two CHANGE", None)]),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("gold", "predicted", "mistakes"), LINK_MISTAKES)
+def test_link_mistakes(gold, predicted, mistakes):
+    found = find_link_mistakes(linked(*gold), linked(*predicted))
+    shown = [(m.kind, _spelled(m.gold), _spelled(m.predicted)) for m in found]
+    assert sorted(shown, key=str) == sorted(mistakes, key=str)
+    assert {m.document for m in found} <= {"d"}
+
+
+def _spelled(arrow):
+    return arrow and f"{arrow.head.id} {arrow.tail.id} {arrow.role}"
+
+
+@pytest.mark.parametrize("end", ["tax", "two"])
+def test_a_link_of_a_wrong_span_is_no_mistake_of_its_own(end):
+    whole, part = linked("tax two VALUE"), linked(leave_out=[end])
+    assert find_link_mistakes(whole, part) == find_link_mistakes(part, whole) == []
+
+
+def test_a_right_link_with_another_value():
+    gold, predicted = (linked("tax two VALUE", value=money(low)) for low in (1e8, 2e8))
+    (mistake,) = find_link_mistakes(gold, predicted)
+    assert mistake.kind == "wrong value"
+    assert (mistake.gold.tail.value, mistake.predicted.tail.value) == (money(1e8), money(2e8))
+    assert find_link_mistakes(gold, gold) == []
+
+
+def test_link_mistakes_come_in_the_order_of_the_text():
+    found = find_link_mistakes(linked("other three VALUE"), linked("tax two VALUE", "one three VALUE"))
+    assert [m.kind for m in found] == ["invented", "wrong head"]
+
+
+def test_a_link_mistake_as_json():
+    gold = linked("tax two VALUE")
+    sure = gold.replace(links=(Link("tax", "two", "CHANGE", score=0.5),))
+    (mistake,) = find_link_mistakes(gold, sure)
+    ends = {"head": gold.span("tax").to_json(), "tail": gold.span("two").to_json()}
+    assert mistake.to_json() == {
+        "document": "d",
+        "kind": "wrong role",
+        "gold": {**ends, "role": "VALUE"},
+        "predicted": {**ends, "role": "CHANGE", "score": 0.5},
     }
 
 
