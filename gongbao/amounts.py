@@ -264,6 +264,7 @@ _DIGITS: Final = {
 }
 _MAGNITUDES: Final = {"亿": 10**8, "万": 10**4, "千": 1000, "百": 100, "十": 10}
 _ARABIC: Final = re.compile(r"(?:0|[1-9]\d*|[1-9]\d{0,2}(?:,\d{3})+)(?:\.\d+)?", re.ASCII)
+_BEYOND_NINE: Final = re.compile(r"\d[\d,]*\d(?:\.\d+)?[十百千]", re.ASCII)
 _PAIR: Final = re.compile(
     r"(|.*[十百千万亿])(一[二两]|[二两]三|三四|三五|四五|五六|六七|七八|八九)([十百千万亿]*)"
 )
@@ -287,7 +288,8 @@ def _numeral(text: str) -> Fraction | None:
     """An exact numeral, Arabic, Chinese or mixed: 2.35万亿, 三百二十五万, 3万5千, 一百二十点五.
 
     Split at the largest magnitude: what stands before it is multiplied, what stands behind it is added
-    and must be smaller. 一百五 and 3万5 are refused: the 5 may be fifty or five.
+    and must be smaller. 一百五 and 3万5 are refused: the 5 may be fifty or five. Only Arabic digits go beyond
+    nine before 千, 百 and 十, and then nothing is added: 320.5千, 12.5百万.
     """
     for sign, scale in _MAGNITUDES.items():
         head, found, tail = text.rpartition(sign)
@@ -297,7 +299,9 @@ def _numeral(text: str) -> Fraction | None:
             return None
         times = _numeral(head) if head else Fraction(1)
         rest = _tail(tail, scale)
-        if times is None or rest is None or (scale < 10**4 and times >= 10):
+        if times is None or rest is None:
+            return None
+        if scale < 10**4 and times >= 10 and not (_ARABIC.fullmatch(head) and not tail):
             return None
         return None if tail and times.denominator > 1 else times * scale + rest
     return _plain(text)
@@ -308,7 +312,7 @@ def _tail(text: str, scale: int) -> Fraction | None:
         return Fraction(0)
     if text[0] == "点":
         return _plain(f"零{text}")
-    if (len(text) == 1 and scale > 10) or "." in text:
+    if (len(text) == 1 and scale > 10) or "." in text or _BEYOND_NINE.match(text):
         return None
     rest = _numeral(text[1:] if text[0] in "零〇" else text)
     return rest if rest is not None and rest < scale else None
@@ -438,7 +442,9 @@ def parse_amount(text: str) -> Amount | None:
     """The normal form of an amount's text, None where it has none.
 
     `low` and `high` are equal unless the text gives a range (20—30家, 数百家, 六七个); for 近3000亩 both are
-    3000 and `approx` says at_most. Any text may be given; nothing is raised.
+    3000 and `approx` says at_most. A magnitude without a number is one of it: 百万亩, 亿元以上, and so 亿元 alone,
+    also where it only names the unit of a table. A unit without either (元) is None. Any text may be given;
+    nothing is raised.
     """
     folded = _fold(text)
     if not folded:
@@ -624,9 +630,9 @@ def _refused(term: _Term, *, marked: bool) -> bool:
 
 
 def _stands_alone(digits: str, *, marked: bool) -> bool:
-    """Whether a number is one without a unit: 百万 and 2150 are; 十四五, 五, 万 and 05371234567 are not."""
+    """Whether a number is one without a unit: 百万 and 2150 are; 十四五, 五, 万, 12百 and 05371234567 are not."""
     if re.match(r"\d", digits):
-        return not re.fullmatch(r"\d{8,}", digits)
+        return not re.fullmatch(r"\d{8,}", digits) and not _BEYOND_NINE.match(digits)
     return any(sign in digits for sign in "百千万亿") and (marked or len(digits) > 1)
 
 
