@@ -31,7 +31,7 @@ from datetime import date, datetime
 from functools import lru_cache
 from itertools import pairwise
 from math import inf
-from typing import Final
+from typing import Final, Literal
 
 from gongbao.amounts import parse_amount
 from gongbao.articles.parts import iso_day
@@ -109,7 +109,11 @@ def publication_date(document: Document) -> date | None:
 def make_facts(document: Document, scheme: LabelScheme) -> tuple[Fact, ...]:
     """One fact for each link, in the order of the links; the module says what its period and subject are.
 
-    Its score is that of the link times those of metric and amount, as far as they have any; None where none has.
+    A CHANGE has a direction where the words around its amount, or its sign, tell one: 下降3.1% is down, 增速为-3% too.
+    Of a pace it is that of the pace (降幅收窄2个百分点 is down). A multiple of an earlier value (是2015年的2倍) has none.
+
+    The score is that of the link times those of metric and amount, as far as they have any, to four decimals; None
+    where none has.
     """
     if not document.links:
         return ()
@@ -133,6 +137,7 @@ def _fact(document: Document, link: Link, context: _Context) -> Fact:
         period=period.id if period else None,
         subject=subject.id if subject else None,
         inherited=tuple(inherited),
+        direction=context.direction(at, metric, amount) if link.role == "CHANGE" else None,
         score=_product(link.score, metric.score, amount.score),
     )
 
@@ -142,7 +147,35 @@ def _product(*scores: float | None) -> float | None:
     out = 1.0
     for score in known:
         out *= score
-    return out if known else None
+    return round(out, 4) if known else None
+
+
+# ------------------------------------------------------------------------------------ directions
+
+Direction = Literal["up", "down"]
+
+_MOVES = re.compile(
+    r"(?P<down>负增长|下降|减少|减产|减收|降低|拉低|下跌|下滑|下行|下调|回落|缩小|缩短|缩减|收窄|压减|压缩|压降|调减|递减|萎缩|低于|节省|节约|能省"
+    r"|[减降跌少低](?=(?:了|收|产|办|约|近|\s){0,2}$))"
+    r"|(?P<up>增长(?!率)|增加(?!值)|增多|增收|增产|净增|新增|递增|上升|上涨|上调|上浮|回升|攀升|跃升|提高|提升|提速|扩大|扩张|超出|高于|高出"
+    r"|[增升涨翻多高](?=(?:了|收|产|办|约|近|\s){0,2}$))"
+)
+"""Words of rise and fall; the short ones count only directly before an amount (少办, 翻了)."""
+_PACES = re.compile(
+    "(?P<down>[降跌减]幅|降低率|下降率|减少额|减少量)|(?P<up>[增涨升]幅|增速|增长率|增长速度|增加额|增加量)"
+)
+"""They tell the direction where no word of rise and fall does: 增速为5%, but 增速回落2个百分点."""
+_MINUS = re.compile(r"[-－−﹣–—负]\s*")
+_BEHIND_MINUS = re.compile(r"[^\d%％][-－−﹣负]\s*$")
+_LAST_CLAUSE = re.compile(r"(?:[^，,；;。：:]|(?<=\d),(?=\d))*$")
+_LIST = re.compile(r"[\s、/和与及]+(?:以及)?\s*")
+_SAID = 60  # characters in front of an amount that may tell its direction
+
+
+def _last_of(pattern: re.Pattern[str], text: str) -> Direction | None:
+    """The direction that the last match of the pattern tells."""
+    said = [match.lastgroup for match in pattern.finditer(text)]
+    return None if not said else "down" if said[-1] == "down" else "up"
 
 
 # --------------------------------------------------------------------------- periods and subjects
@@ -246,6 +279,32 @@ class _Context:
         actor = self._actor_above[at]
         whole = _WHOLE.search(self._text, self._bounds[at][0], metric.start)
         return actor if actor is None or whole is None or whole[1] in actor.text else None
+
+    def direction(self, at: int, metric: Span, amount: Span) -> Direction | None:
+        """Whether the change is a rise or a fall, by the clause in front of the amount, or of the list it stands in."""
+        first = self._list_of(amount)[0]
+        start = max(self._bounds[at][0], first.start - _SAID)
+        clause = _LAST_CLAUSE.search(self._text, start, first.start)
+        said = clause[0] if clause else ""
+        if _MINUS.match(amount.text) or _BEHIND_MINUS.search(
+            self._text, max(0, amount.start - 4), amount.start
+        ):
+            return "down"
+        return _last_of(_MOVES, said) or _last_of(_PACES, said) or _last_of(_PACES, metric.text)
+
+    def _list_of(self, amount: Span) -> list[Span]:
+        """The amounts that stand in one list with this one and not behind it, itself the last."""
+        listed = [amount]
+        n = bisect_left(self._starts, amount.start)
+        while n and len(listed) < _BACK:
+            n -= 1
+            before = self._spans[n]
+            if before.label not in self._labels.amounts or not _LIST.fullmatch(
+                self._text, before.end, listed[0].start
+            ):
+                break
+            listed.insert(0, before)
+        return listed
 
     # ------------------------------------------------------------------------------ what is passed on
 

@@ -7,8 +7,8 @@ statement begins. The first rule that fits an amount decides:
     behind          1.2亿元技术合同成交额: the metric directly behind, if nothing else is said of it there
     project behind  投资1.2亿元的云岭物流园, 100万千瓦青石抽水蓄能电站
     near            the first amount behind a metric
-    far             a further one: the text between says what it is to the metric (同比增长, 占, 达到, 其中), or its
-                    unit is that of the one before
+    far             a further one: the text between says what it is to the metric (同比增长, 占, 完成任务的, 达到, 其中),
+                    or its unit is that of the one before
     project before  云岭物流园投资1.2亿元, 云岭物流园占地200亩
 
 What stands in brackets is read by itself; behind them the metric before them goes on. Durations belong to metrics of
@@ -68,10 +68,17 @@ _LEVEL = re.compile(r"(?:到|至|为|达|达到了?)\s*$")
 """Directly before an amount it says a level, even behind a word of change: 增长到, 下降至."""
 _TIMES_OF_YEAR = re.compile(r"年[^，,；;。]{0,4}的\s*$")
 _SHARE = re.compile(
-    r"占(?!地)[^，,；;。、]*$|(?:任务|目标|计划|指标|预算)[^，,；;。、]{0,4}的?\s*$|(?:占比|比重)[^，,；;。]{0,5}$"
+    r"占(?!地)[^，,；;。、]*$|(?:任务|目标|计划|指标|预算)[^，,；;。、]{0,4}的?\s*$|(?:占比|比重|完成率)[^，,；;。]{0,5}$"
 )
+_MEETS = re.compile(
+    r"\s*(?:已|均|共|约|就|提前|顺利|圆满|预计|累计|超额|分别)*(?:完成率|(?:完成|实现|达|超|占|为)[^，,；;。]{0,16}(?:任务|目标|计划|预算|指标))"
+    r"[^，,；;。]{0,4}$"
+)
+"""A clause that holds the metric against what was planned: 完成年度任务的."""
 _SHARES = re.compile(r"(?:占比|比重|比例|份额|占有率|完成率|办结率)$")
 """The end of a metric that names itself a share of something."""
+_BARE_SHARE = re.compile("(?:占比|比重|完成率|完成比例)")
+"""A metric that is only a share of the one before: a later 同比增长5% is of that one, 提高2个百分点 of the share."""
 _PART = re.compile(r"[%％‰]|百分|分之|成(?:以上|左右|多)?$")
 _COMPARED = re.compile(r"(?:高于|低于|快于|好于)(?![^，,；;。]*(?:目标|任务|计划))[^，,；;。]*$")
 """A comparison with another place is neither change nor share."""
@@ -179,6 +186,7 @@ class _Open:
     amount: Span | None = None  # the last one of the metric
     waiting: list[Span] = field(default_factory=list)  # the metrics since the last amount
     project: Span | None = None
+    whole: Span | None = None  # what a metric that is a bare share is a share of
 
 
 class _Reading:
@@ -210,6 +218,8 @@ class _Reading:
         """Take note of a metric or a project."""
         item = self._items[at]
         if item.label in self._labels.metrics:
+            bare = _BARE_SHARE.fullmatch(item.text) and self._open.amount is not None
+            self._open.whole = self._open.metric if bare else None
             self._open.metric, self._open.amount = item, None
             self._open.waiting = [*self._open.waiting[1 - _MANY :], item]
         elif item.label in self._labels.heads:
@@ -336,6 +346,9 @@ class _Reading:
         if not (role_before and last is self._items[at - 1]) and not self._reaches(at):
             self._open.metric = None
             return None
+        if last is not None and self._open.whole is not None and self._grows(amount, lead):
+            metric = self._open.metric = self._open.whole
+            self._open.whole = None
         self._open.amount = amount
         role = (role_before if _LIST.fullmatch(lead) else None) or self._role(metric, amount, lead)
         return metric, amount, role, "near" if last is None else "far"
@@ -376,6 +389,8 @@ class _Reading:
             return True
         if not _NUMERAL.search(self._items[at].text):
             return True  # of a scheme whose tails are no amounts: the nearest head has it
+        if _PART.search(self._items[at].text) and _MEETS.fullmatch(clause):
+            return True
         if _GROUND.search(clause):
             return False
         counts_noun = self._counts_noun(at)
@@ -385,6 +400,11 @@ class _Reading:
             return False
         unit = _unit(self._items[at].text)
         return last is None or not clause.strip() or ("元" not in unit and unit == _unit(last.text))
+
+    def _grows(self, amount: Span, lead: str) -> bool:
+        """Whether the amount is a change that a share cannot have: in percent, not in points."""
+        changes = _CHANGE.search(lead) or _PACE.search(lead)
+        return changes is not None and re.search("[%％]$", amount.text) is not None
 
     def _counts_noun(self, at: int) -> bool:
         """Whether a noun follows that the amount counts."""

@@ -48,6 +48,7 @@ class Row:
         document, title: the document's id, and its title where `meta` has one.
         subject, metric: their texts.
         role: what the amount is to the metric.
+        direction: of a change, `up` or `down`; empty where it is unclear, and for other roles.
         low, high, unit, kind, approx: the amount as read (schema.Amount), empty where it could not be.
         si_low, si_high, si_unit: the same in SI units where the unit can be converted.
         amount, period: their texts.
@@ -64,6 +65,7 @@ class Row:
     subject: str
     metric: str
     role: str
+    direction: str
     low: float | None
     high: float | None
     unit: str
@@ -114,6 +116,7 @@ def _row(document: Document, fact: Fact, bounds: list[tuple[int, int]], title: s
         subject=document.span(fact.subject).text if fact.subject else "",
         metric=metric.text,
         role=fact.role,
+        direction=fact.direction or "",
         low=_finite(value.low) if value else None,
         high=_finite(value.high) if value else None,
         unit=value.unit if value else "",

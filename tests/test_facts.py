@@ -29,6 +29,12 @@ LINKED = [
     "{脱贫人口|METRIC#1}{90户|AMOUNT>1:VALUE}、{210人|AMOUNT>1:VALUE}。",
     "{安置住房|METRIC#1}{800套|AMOUNT>1:VALUE},竣工{300套|AMOUNT>1:VALUE},完工{近一半|AMOUNT}。",
     "{储能规模|METRIC#1}{10兆瓦|AMOUNT>1:VALUE}/{20兆瓦时|AMOUNT>1:VALUE}。",
+    "{财政收入|METRIC#1}{2.3亿元|AMOUNT>1:VALUE},完成率{88.6%|AMOUNT>1:COMPLETION},增长{5%|AMOUNT>1:CHANGE}。",
+    "{财政收入|METRIC#1}{2.3亿元|AMOUNT>1:VALUE}(完成年度任务的{88%|AMOUNT>1:COMPLETION}),增长{5%|AMOUNT>1:CHANGE}。",
+    "{新增就业|METRIC#1}{2150人|AMOUNT>1:VALUE},完成{全年|TIME}任务的{58.1%|AMOUNT>1:COMPLETION}。",
+    # of a bare share a change in percent is of what it is a share of
+    "{财政收入|METRIC#1}{2.3亿元|AMOUNT>1:VALUE},{完成率|METRIC#2}达{88.6%|AMOUNT>2:COMPLETION},同比增长{5%|AMOUNT>1:CHANGE}。",
+    "{税收|METRIC#1}{2亿元|AMOUNT>1:VALUE},{占比|METRIC#2}{68%|AMOUNT>2:COMPLETION},较{去年|TIME}提高{1.5个百分点|AMOUNT>2:CHANGE}。",
     # levels, changes, shares
     "{失业率|METRIC#1}从{2019年|TIME}的{4.1%|AMOUNT>1:VALUE}下降至{3.5%|AMOUNT>1:VALUE}。",
     "{平均水耗|METRIC#1}由{5吨|AMOUNT>1:VALUE}降低到{3吨|AMOUNT>1:VALUE}、年均下降{12%|AMOUNT>1:CHANGE}。",
@@ -89,6 +95,23 @@ def test_rules_link_as_annotated(notation, scheme):
     found = RuleLinker(scheme)(document)
     assert {(link.head, link.tail, link.role) for link in found} == wanted
     assert all(link.score in PRECISION.values() for link in found)
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        "完成年度任务的", "完成全年任务的", "完成年度目标任务的", "提前完成全年目标任务的", "超额完成年度任务的", "完成任务数的",
+        "完成预算的", "完成年初预算的", "占年初预算的", "完成计划的", "为年度计划的", "达年度目标的", "达到年度目标的", "超年度目标",
+        "完成率", "完成率达", "完成年度任务",
+    ],
+)  # fmt: skip
+def test_a_part_of_what_was_planned_is_a_completion_and_hides_nothing_behind_it(words, scheme):
+    document = parse(
+        f"{{财政收入|METRIC}}{{2.3亿元|AMOUNT}},{words}{{88.6%|AMOUNT}},同比增长{{5.2%|AMOUNT}}。",
+        scheme=scheme,
+    )
+    roles = [(document.span(k.tail).text, k.role) for k in RuleLinker(scheme)(document)]
+    assert roles == [("2.3亿元", "VALUE"), ("88.6%", "COMPLETION"), ("5.2%", "CHANGE")]
 
 
 PARTS = st.sampled_from(
@@ -342,6 +365,47 @@ def test_facts_of_a_whole_paragraph(scheme):
     ]
 
 
+DIRECTIONS = [
+    # the word nearest to the amount, and nothing of the clause before
+    ("{投资|METRIC#1}下降{3.1%|AMOUNT>1:CHANGE}", "down"),
+    ("{投资|METRIC#1}增长{3.1%|AMOUNT>1:CHANGE}", "up"),
+    ("{工业增加值|METRIC#1}下滑{3.1%|AMOUNT>1:CHANGE}", "down"),
+    ("{投资|METRIC#1}扭转了下降局面,同比增长{3.1%|AMOUNT>1:CHANGE}", "up"),
+    ("{出口|METRIC#1}受进口减少拖累,微增{3.1%|AMOUNT>1:CHANGE}", "up"),
+    ("{投资|METRIC#1}不降反升{3.1%|AMOUNT>1:CHANGE}", "up"),
+    ("{投资|METRIC#1}负增长{3.1%|AMOUNT>1:CHANGE}", "down"),
+    ("{来访|METRIC#1}比{去年|TIME}少了{9批|AMOUNT>1:CHANGE}", "down"),
+    ("{结案|METRIC#1}比{去年|TIME}多办{9件|AMOUNT>1:CHANGE}", "up"),
+    ("{产值|METRIC#1}翻了{一番|AMOUNT>1:CHANGE}", "up"),
+    ("减少{碳排放|METRIC#1}{6万吨|AMOUNT>1:CHANGE}", "down"),
+    ("{覆盖率|METRIC#1}高于全省{2个百分点|AMOUNT>1:CHANGE}", "up"),
+    ("{产值|METRIC#1}增加{1,200万元|AMOUNT>1:CHANGE}", "up"),
+    # a list
+    ("{税收|METRIC#1}、{投资|METRIC#2}分别下降{3%|AMOUNT>1:CHANGE}和{5%|AMOUNT>2:CHANGE}", "down"),
+    ("{税收|METRIC#1}、{投资|METRIC#2}一降一升,变动{-3%|AMOUNT>1:CHANGE}、{5%|AMOUNT>2:CHANGE}", None),
+    # of a pace
+    ("{投资|METRIC#1}{9亿元|AMOUNT>1:VALUE},增速为{5%|AMOUNT>1:CHANGE}", "up"),
+    ("{投资|METRIC#1}{9亿元|AMOUNT>1:VALUE},降幅{5%|AMOUNT>1:CHANGE}", "down"),
+    ("{投资|METRIC#1}增速回落{3.3个百分点|AMOUNT>1:CHANGE}", "down"),
+    ("{投资|METRIC#1}降幅收窄{2.1个百分点|AMOUNT>1:CHANGE}", "down"),
+    ("{增速|METRIC#1}达{5%|AMOUNT>1:CHANGE}", "up"),
+    ("{降幅|METRIC#1},据初步统计,为{5%|AMOUNT>1:CHANGE}", "down"),
+    # a sign
+    ("{投资|METRIC#1}增速为{-3%|AMOUNT>1:CHANGE}", "down"),
+    ("{投资|METRIC#1}增长-{3%|AMOUNT>1:CHANGE}", "down"),
+    ("{投资|METRIC#1}增长{负3.2%|AMOUNT>1:CHANGE}", "down"),
+    # none
+    ("{投资|METRIC#1}是{2015年|TIME}的{2.1倍|AMOUNT>1:CHANGE}", None),
+    ("{投资|METRIC#1}增长到{9亿元|AMOUNT>1:VALUE}", None),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("notation", "direction"), DIRECTIONS)
+def test_a_change_goes_where_its_words_say(notation, direction, scheme):
+    document = prepare_gold(parse(notation + "。", scheme=scheme), scheme)
+    assert document.facts[-1].direction == direction
+
+
 @pytest.mark.parametrize(
     ("link", "metric", "amount", "score"),
     [
@@ -350,13 +414,14 @@ def test_facts_of_a_whole_paragraph(scheme):
         (0.9, 0.5, None, 0.45),
         (0.5, 0.5, 0.5, 0.125),
         (None, None, 0.0, 0.0),
+        (0.99, 0.98765, 0.97654, 0.9548),
     ],
 )
 def test_the_score_is_the_product_of_those_there_are(link, metric, amount, score, scheme):
     spans = (Span(0, 2, "METRIC", "税收", "m", metric), Span(2, 4, "AMOUNT", "9家", "a", amount))
     document = Document("d", "税收9家", spans=spans, links=(Link("m", "a", "VALUE", link),))
     (fact,) = make_facts(document, scheme)
-    assert fact.score == (score if score is None else pytest.approx(score))
+    assert fact.score == score
 
 
 def test_facts_need_no_sentence_and_no_roles(scheme):

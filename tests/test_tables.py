@@ -41,8 +41,8 @@ def make_document(text: str = TEXT, name: str = "a", **changes: object) -> Docum
         "meta": {"title": "税收公报"},
         "spans": (place, when, tax, level, tax2, fall),
         "facts": (
-            Fact(tax.id, level.id, "VALUE", when.id, place.id, (), 0.9),
-            Fact(tax2.id, fall.id, "CHANGE", when.id, place.id, ("period", "subject")),
+            Fact(tax.id, level.id, "VALUE", when.id, place.id, (), score=0.9),
+            Fact(tax2.id, fall.id, "CHANGE", when.id, place.id, ("period", "subject"), "down"),
         ),
         "blocks": (Block(0, len(text), paragraph=2, page=3),),
     }
@@ -87,7 +87,7 @@ def save_all(path: Path, documents: Iterable[Document], form: str | None) -> Pat
 def test_rows_say_the_facts_in_plain_words_and_numbers():
     first, second = tables.rows(make_document())
     assert first == tables.Row(
-        document="a", title="税收公报", subject="柳河镇", metric="税收", role="VALUE", low=230_000_000,
+        document="a", title="税收公报", subject="柳河镇", metric="税收", role="VALUE", direction="", low=230_000_000,
         high=230_000_000, unit="CNY", kind="money", approx="exact", si_low=230_000_000, si_high=None, si_unit="CNY",
         amount="2.3亿元", period="今年", period_start=date(2023, 1, 1), period_end=date(2023, 12, 31),
         sentence="柳河镇今年税收2.3亿元。", start=7, end=12, metric_start=5, metric_end=7, page=3, paragraph=2,
@@ -99,6 +99,7 @@ def test_rows_say_the_facts_in_plain_words_and_numbers():
         None,
         "at_least",
     )
+    assert (second.role, second.direction) == ("CHANGE", "down")
     assert (second.inherited, second.score) == ("period,subject", None)
 
 
@@ -223,7 +224,7 @@ def test_xlsx_is_pleasant_to_read(tmp_path):
     assert sheet.freeze_panes == "A2"
     assert all(cell.font.bold for cell in sheet[1])
     assert not sheet["A2"].font.bold
-    assert sheet.column_dimensions["R"].width == 60
+    assert sheet.column_dimensions["S"].width == 60
     cell = sheet.cell(2, 1 + tables.COLUMNS.index("period_start"))
     assert cell.is_date
     assert sheet.cell(2, 1 + tables.COLUMNS.index("low")).value == 230_000_000
