@@ -715,6 +715,43 @@ def test_pdf_pages_lose_their_heads_and_numbers_and_keep_their_paragraphs() -> N
     check_blocks(document)
 
 
+@pytest.mark.parametrize(
+    ("pages", "headed", "stays"),
+    [(2, {1, 2}, 0), (3, {2, 3}, 0), (3, {1, 3}, 0), (3, {1, 2, 3}, 0), (2, {2}, 1), (3, {3}, 1)],
+)
+def test_pdf_head_is_known_by_the_second_page_that_has_it(pages: int, headed: set[int], stays: int) -> None:
+    sheet = Sheet()
+    for page in range(1, pages + 1):
+        if page in headed:
+            sheet.at(72, HEIGHT - 40, "青禾县统计局", 9)
+        sheet.paragraph(f"第{page}页，{LONG}")
+        if page < pages:
+            sheet.turn_over()
+    document = read_article_bytes(sheet.bytes(), "a.pdf")
+    assert document.text.count("统计局") == stays
+    assert len(document.blocks) == pages + stays
+
+
+def test_pdf_page_of_nothing_but_its_head_is_empty() -> None:
+    sheet = Sheet()
+    for page in range(1, 4):
+        sheet.at(72, HEIGHT - 40, "青禾县统计局", 9)
+        sheet.at(WIDTH / 2, 40, f"— {page} —", 9)
+        if page < 3:
+            sheet.paragraph(f"第{page}页，{LONG}")
+            sheet.turn_over()
+    document = read_article_bytes(sheet.bytes(), "a.pdf")
+    assert lines(document) == [f"第1页，{LONG}", f"第2页，{LONG}"]
+
+
+def test_pdf_of_nothing_but_recurring_rows_keeps_them() -> None:
+    sheet = Sheet()
+    sheet.at(72, HEIGHT - 40, "青禾县统计局")
+    sheet.turn_over()
+    sheet.at(72, HEIGHT - 40, "青禾县统计局")
+    assert lines(read_article_bytes(sheet.bytes(), "a.pdf")) == ["青禾县统计局"] * 2
+
+
 def test_pdf_paragraph_over_two_pages_is_two_blocks_of_one_paragraph() -> None:
     sheet = Sheet()
     text = LONG * 3

@@ -164,8 +164,9 @@ def _text(row: _Row) -> str:
 def _without_running(pages: list[list[_Row]]) -> list[list[_Row]]:
     """The pages without running heads and feet and without page numbers.
 
-    A row near a page's edge is one where most pages have the same row at the same height, digits ignored;
-    left and right pages may have their own.
+    A row near a page's edge is one where two in five pages, at least two, have the same row at the same height,
+    digits ignored: left and right pages may have their own, and the first may have none. A head on one page
+    alone cannot be told from text.
     """
 
     def keys(row: _Row) -> list[tuple[str, int]]:
@@ -183,10 +184,10 @@ def _without_running(pages: list[list[_Row]]) -> list[list[_Row]]:
 
     def below_heads(rows: list[_Row]) -> list[_Row]:
         # From the edge inwards, and no further than the first row that does not recur.
-        heads = len(list(takewhile(runs, rows[: min(_EDGE_ROWS, len(rows) - 1)])))
-        return rows[heads:]
+        return rows[len(list(takewhile(runs, rows[:_EDGE_ROWS]))) :]
 
-    return [below_heads(below_heads(rows)[::-1])[::-1] for rows in pages]
+    bare = [below_heads(below_heads(rows)[::-1])[::-1] for rows in pages]
+    return bare if any(bare) else pages  # pages of nothing else are no heads
 
 
 # ------------------------------------------------------------------------------------------ the columns
