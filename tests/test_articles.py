@@ -1175,6 +1175,29 @@ def test_articles_are_found_in_order(tmp_path: Path) -> None:
     assert set(SUFFIXES) == {".txt", ".html", ".htm", ".mhtml", ".mht", ".docx", ".pdf"}
 
 
+def test_files_of_other_kinds_in_folders_are_told(tmp_path: Path) -> None:
+    for name in ("a.txt", "notes.csv", "sub/b.XLSX", "sub/README", ".hidden.csv", ".git/c.csv", "~$a.docx", "Thumbs.db", "sub/desktop.ini"):  # fmt: skip
+        path = tmp_path / name
+        path.parent.mkdir(exist_ok=True)
+        path.write_text(TEXT, encoding="utf-8")
+    skipped: list[Path] = []
+    assert list(find_articles([tmp_path, tmp_path / "sub"], skipped=skipped.append)) == [tmp_path / "a.txt"]
+    assert skipped == [tmp_path / "notes.csv", tmp_path / "sub/README", tmp_path / "sub/b.XLSX"]
+
+
+def test_files_named_twice_come_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "sub").mkdir()
+    for name in ("a.txt", "sub/b.txt", "sub/page.doc"):
+        (tmp_path / name).write_text(PAGE, encoding="utf-8")
+    (tmp_path / "link.txt").symlink_to("a.txt")
+    monkeypatch.chdir(tmp_path)
+    skipped: list[Path] = []
+    inputs = ["sub/b.txt", tmp_path, "./sub/../a.txt", "sub", "sub/page.doc", "sub/page.doc"]
+    found = list(find_articles(inputs, skipped=skipped.append))
+    assert found == [Path("sub/b.txt"), tmp_path / "a.txt", Path("sub/page.doc")]
+    assert skipped == [tmp_path / "sub/page.doc"]
+
+
 @pytest.mark.parametrize(
     ("name", "message"),
     [("notes.csv", "not read"), ("no.txt", "no such file"), ("old.doc", "save it as .docx")],

@@ -13,7 +13,7 @@ import codecs
 import os
 import re
 import stat
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path, PurePosixPath
 from typing import Final
 
@@ -34,6 +34,8 @@ _HTML = re.compile(
 )
 _MHTML = re.compile(rb"(?:[\w-]+:[^\n]*\n(?:[ \t][^\n]*\n)*)*?content-type:\s*multipart/related", re.I)
 _SURROGATE = re.compile(r"[\ud800-\udfff]")
+# Beside the hidden files, and ~$NAME.docx that Word leaves beside a document that is open.
+_OF_THE_SYSTEM: Final = frozenset(("thumbs.db", "ehthumbs.db", "desktop.ini", "icon\r"))
 _OLE: Final = b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1"
 _UNREADABLE: Final = {
     _OLE: (
@@ -98,41 +100,63 @@ def read_article_bytes(
     return Document(id=id or shown, text=article.text, meta=meta, blocks=article.blocks)
 
 
-def find_articles(inputs: Iterable[Path | str]) -> Iterator[Path]:
-    """The files to read: those named, and in folders all with a known suffix, sorted; hidden ones are passed over.
+def find_articles(
+    inputs: Iterable[Path | str], *, skipped: Callable[[Path], None] | None = None
+) -> Iterator[Path]:
+    """The files to read, each once: those named, and in folders all with a known suffix, sorted.
+
+    Hidden files and folders, the locks of open documents and what a system keeps for itself (Thumbs.db) are
+    passed over without a word.
+
+    Args:
+        inputs: files and folders. A file that several of them reach is given at the first.
+        skipped: called, once for a file, with every other file of a folder that is not read because of its suffix.
 
     Raises:
         DataError: an input that does not exist, a named file of a format that is not read.
     """
-    for given in inputs:
-        path = Path(given)
-        try:
-            if path.is_dir():
-                yield from _walk(path)
+    seen: set[tuple[str, bool]] = set()
+    for given in map(Path, inputs):
+        for path in _under(given):
+            wanted = path == given or _suffix(path.name) in _FORMATS
+            file = os.path.realpath(path), wanted  # what a folder holds unread may still be named
+            if file in seen:
                 continue
-            if not path.exists():
-                raise FileNotFoundError
-            if path.is_file():  # not a pipe: looking into it would take from it
-                with path.open("rb") as file:
-                    _format(file.read(_HEAD), path.name)
-        except (OSError, ValueError) as error:
-            failure = error if isinstance(error, DataError) else _unreadable(error)
-            raise failure.within(file=_shown(path)) from None
-        yield path
+            seen.add(file)
+            if wanted:
+                yield path
+            elif skipped:
+                skipped(path)
 
 
 # -------------------------------------------------------------------------------------------- files
+
+
+def _under(path: Path) -> Iterator[Path]:
+    """A named file that may be an article, or all visible files of a folder."""
+    try:
+        if path.is_dir():
+            yield from _walk(path)
+            return
+        if not path.exists():
+            raise FileNotFoundError
+        if path.is_file():  # not a pipe: looking into it would take from it
+            with path.open("rb") as file:
+                _format(file.read(_HEAD), path.name)
+    except (OSError, ValueError) as error:
+        failure = error if isinstance(error, DataError) else _unreadable(error)
+        raise failure.within(file=_shown(path)) from None
+    yield path
 
 
 def _walk(folder: Path) -> Iterator[Path]:
     def fail(error: OSError) -> None:
         raise _unreadable(error).within(file=_shown(error.filename or folder))
 
-    # Word leaves ~$NAME.docx beside a document that is open.
     for root, folders, files in os.walk(folder, onerror=fail):
         folders[:] = sorted(name for name in folders if not name.startswith("."))
         for name in sorted(files):
-            if not name.startswith((".", "~$")) and _suffix(name) in _FORMATS:
+            if not name.startswith((".", "~$")) and name.lower() not in _OF_THE_SYSTEM:
                 yield Path(root, name)
 
 
