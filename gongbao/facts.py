@@ -4,11 +4,12 @@ A fact is a link with the period it holds for and the subject it speaks of. Both
 would look:
 
 - **period**: the last TIME in front of the amount in its sentence. A point of comparison is none (比上年, 较年初,
-  2005年的2.1倍, 去年同期), and a TIME tied to one amount (从2020年的82.4岁) holds for that one only.
+  2005年的2.1倍, 去年同期), nor is what names a plan (全年任务, 2023年预算的), and a TIME tied to one amount (从2020年的82.4岁) holds for that one only.
 - **subject**: the PROJECT or ORG that the amount leads on to (总投资5.6亿元的云岭物流园), else the nearest in front
   of the metric in its sentence. An ORG counts where a clause begins with it, a TIME at most in front of it:
   elsewhere it is acted on, or reports. Beyond its clause it counts only where the sentence begins with it. A PROJECT
-  counts for what projects have (投资, 面积, 产能 and the like), and not in a list, for the amount may be of all in it.
+  counts for what projects have (投资, 面积, 产能 and the like; not 居民收入), not past a ；, and not in a list, for the
+  amount may be of all in it. Of ORGs in a row, 分别 and as many amounts each amount has its own.
 - What the sentence does not say is *inherited*: from the nearest earlier sentence of the paragraph that says it; else
   from the first sentence of one of the REACH paragraphs before, the nearest first, headings among them; else from
   the document's first sentence, its title. Of a period it is the last TIME of that sentence, but not a single day,
@@ -67,12 +68,35 @@ def prepare_gold(document: Document, scheme: LabelScheme) -> Document:
 def normalise(document: Document, scheme: LabelScheme) -> Document:
     """Give each span whose label has values its Amount or Period, None where there is none to be had.
 
-    Relative periods are counted from the publication date.
+    Relative periods are counted from the publication date. But what comes out from January to April and names in its
+    title (`meta["title"]`, else its first sentence) the year before and no other, looks back on that year: there 全年,
+    全年度, 年末, 年底, 年初 and 当年 are counted from its last day.
     """
     published = publication_date(document)
+    closed = _year_looked_back_on(document, published)
+
+    def counted_from(span: Span) -> date | None:
+        return closed if closed is not None and span.text.strip() in _OF_THE_YEAR else published
+
     return document.replace(
-        spans=tuple(_valued(s, scheme.values.get(s.label), published) for s in document.spans)
+        spans=tuple(_valued(s, scheme.values.get(s.label), counted_from(s)) for s in document.spans)
     )
+
+
+_OF_THE_YEAR = frozenset({"全年", "全年度", "年末", "年底", "年初", "当年"})
+_YEAR = re.compile(r"(?:[12][0-9]{3}|[１２][０-９]{3}|[一二][〇○零一二三四五六七八九]{3})\s*年")
+
+
+def _year_looked_back_on(document: Document, published: date | None) -> date | None:
+    """The last day of the year before, if the document is an early report on it."""
+    if published is None or published.month > 4:
+        return None
+    title = document.meta.get("title")
+    if not isinstance(title, str) or not title.strip():
+        title = next((document.text[a:b] for a, b in sentences(document.text)), "")
+    named = {_period(year, None) for year in _YEAR.findall(title)}
+    before = published.year - 1
+    return date(before, 12, 31) if named == {Period(date(before, 1, 1), date(before, 12, 31))} else None
 
 
 def _valued(span: Span, kind: str | None, published: date | None) -> Span:
@@ -182,13 +206,19 @@ def _last_of(pattern: re.Pattern[str], text: str) -> Direction | None:
 
 _BASE_BEFORE = re.compile(r"(?:比|较|高于|低于|超过|快于|多于|少于|相当于)\s*$")
 _BASE_BEHIND = re.compile(r"\s*(?:同期|底|末|全年)?\s*(?:相比|比较|持平|的基础上)")
+_PLANNED = re.compile(
+    r"的?(?:目标|工作)?(?:(?:任务|目标)|(?:计划|预算)(?=数?(?:的|\s*[0-9０-９，,。；;）)])))"
+)
+"""Behind a period: 全年任务, 2023年预算的; but 今年计划新建 and 2023年预算草案 speak of that year."""
 _REPORTS = re.compile(r"[^，,。；;]{0,8}(?:[电讯](?![\u4e00-\u9fff])|记者|消息|报道|获悉|了解到|发布会)")
 _OF_PROJECTS = re.compile(
     "投资|投入|资金|面积|占地|造价|工期|规模|容量|产能|产值|收入|税|利润|长|年产|吞吐|岗位|就业"
 )
+_OF_PEOPLE = re.compile("人均|居民|可支配|纯收入|工资")
 _WHOLE = re.compile("全(国|省|市|州|县|区|旗|镇|乡|街道|村)")
 _CLAUSE_START = re.compile(r"(?:^|[，,、。；;：:！？!?）)\s])\s*$")
 _CLAUSE_END = re.compile("[，,；;：:]")
+_CLAUSES_APART = re.compile("[；;]")
 _NUMBERED = re.compile(r"[一二三四五六七八九十]{1,3}[、.．]|[（(][一二三四五六七八九十]{1,3}[)）]")
 _ENDED = re.compile(r"[。！？!?；;]")
 _LEAD_IN = 6  # characters
@@ -266,9 +296,12 @@ class _Context:
             and self._text[amount.end : behind.start] in ("", "的")
         ):
             return behind
+        if (respective := self._respective(amount)) is not None:
+            return respective
         actors = [a for a in _before(metric, self._actors[at]) if self._in_one_clause(a, metric)]
         leader = self._leader(at)
         projects = _before(metric, self._projects[at]) if self._has_projects(metric) else []
+        projects = [p for p in projects if not _CLAUSES_APART.search(self._text, p.end, metric.start)]
         found = [s for s in (*actors[:1], leader, *projects[:1]) if s is not None and s.start < metric.start]
         return max(found, key=lambda s: s.start, default=None)
 
@@ -282,7 +315,7 @@ class _Context:
 
     def direction(self, at: int, metric: Span, amount: Span) -> Direction | None:
         """Whether the change is a rise or a fall, by the clause in front of the amount, or of the list it stands in."""
-        first = self._list_of(amount)[0]
+        first = self._spans[self._row(bisect_left(self._starts, amount.start))[0]]
         start = max(self._bounds[at][0], first.start - _SAID)
         clause = _LAST_CLAUSE.search(self._text, start, first.start)
         said = clause[0] if clause else ""
@@ -292,19 +325,36 @@ class _Context:
             return "down"
         return _last_of(_MOVES, said) or _last_of(_PACES, said) or _last_of(_PACES, metric.text)
 
-    def _list_of(self, amount: Span) -> list[Span]:
-        """The amounts that stand in one list with this one and not behind it, itself the last."""
-        listed = [amount]
-        n = bisect_left(self._starts, amount.start)
-        while n and len(listed) < _BACK:
-            n -= 1
-            before = self._spans[n]
-            if before.label not in self._labels.amounts or not _LIST.fullmatch(
-                self._text, before.end, listed[0].start
-            ):
-                break
-            listed.insert(0, before)
-        return listed
+    def _respective(self, amount: Span) -> Span | None:
+        """Of actors in a row, 分别 and as many amounts of one thing: the actor in the amount's place."""
+        at = bisect_left(self._starts, amount.start)
+        first, end = self._row(at)
+        between = 0  # spans between actors and amounts: a metric and a period
+        while between < 2 and between < first and not self._acts_at(first - 1 - between):
+            between += 1
+        last = first - 1 - between
+        if end - first < 2 or last < 0 or not self._acts_at(last):
+            return None
+        actors, _ = self._row(last)
+        said = self._text[self._spans[last].end : self._spans[first].start]
+        paired = "分别" in said and _CLAUSES_APART.search(said) is None and last + 1 - actors == end - first
+        return self._spans[actors + at - first] if paired else None
+
+    def _acts_at(self, n: int) -> bool:
+        return self._spans[n].label in self._labels.actors
+
+    def _row(self, n: int) -> tuple[int, int]:
+        """From where to where (exclusive) spans of the label of span n stand in one list with it; of very many not all."""
+        first, end = n, n + 1
+        while first and n - first < _BACK and self._is_next_to(first - 1, first):
+            first -= 1
+        while end < len(self._spans) and end - n < _BACK and self._is_next_to(end - 1, end):
+            end += 1
+        return first, end
+
+    def _is_next_to(self, a: int, b: int) -> bool:
+        one, other = self._spans[a], self._spans[b]
+        return one.label == other.label and _LIST.fullmatch(self._text, one.end, other.start) is not None
 
     # ------------------------------------------------------------------------------ what is passed on
 
@@ -351,7 +401,7 @@ class _Context:
         span = self._spans[n]
         at = self.sentence_of(span.start)
         if span.label in self._labels.periods:
-            if not self._is_base(n):
+            if not self._is_base(n) and not _PLANNED.match(self._text, span.end, span.end + 12):
                 self._periods[at].append(span)
         elif span.label in self._labels.actors:
             if self._acts(n, at):
@@ -372,7 +422,11 @@ class _Context:
 
     def _has_projects(self, metric: Span) -> bool:
         """Whether the metric is one of those that projects have."""
-        return metric.label not in self._labels.projects and _OF_PROJECTS.search(metric.text) is not None
+        return (
+            metric.label not in self._labels.projects
+            and _OF_PROJECTS.search(metric.text) is not None
+            and _OF_PEOPLE.search(metric.text) is None
+        )
 
     def _is_base(self, n: int) -> bool:
         """Whether a period is what something is compared with."""

@@ -244,6 +244,32 @@ def test_periods_are_counted_from_the_publication_date_if_it_is_one(published, s
     assert amount.value == Amount("count", 9, 9, "家")
 
 
+@pytest.mark.parametrize(
+    ("published", "title", "text", "year"),
+    [
+        ("2023-03-20", "青石县2022年统计公报", "", 2022),
+        ("2023-03-20", "青石县２０２２年统计公报", "", 2022),
+        ("2023-03-20", "青石县二〇二二年统计公报", "", 2022),
+        ("2023-03-20", "2022年回顾:2022年的青石县", "", 2022),
+        ("2023-03-20", None, "青石县2022年统计公报\n", 2022),
+        ("2023-03-20", " ", "青石县2022年统计公报\n", 2022),
+        ("2023-05-01", "青石县2022年统计公报", "", 2023),
+        ("2023-03-20", "青石县2021年统计公报", "", 2023),
+        ("2023-03-20", "2022年预算执行和2023年预算草案", "", 2023),
+        ("2023-03-20", "2022年工作总结", "2023年工作要点\n", 2022),
+        ("2023-03-20", "工作报告", "青石县2022年统计公报\n", 2023),
+        (None, "青石县2022年统计公报", "", None),
+    ],
+)
+def test_an_early_report_on_the_year_before_counts_from_its_end(published, title, text, year, scheme):
+    meta = {"published": published, "title": title}
+    words = ("全年", "年末", "年底", "年初", "当年")
+    notation = text + "、".join(f"{{{w}|TIME}}" for w in words) + "。{今年|TIME}{3月份|TIME}。"
+    found = [s.value for s in normalise(parse(notation, scheme=scheme, meta=meta), scheme).spans]
+    years = [v.start.year if isinstance(v, Period) and v.start else None for v in found]
+    assert years == [year] * len(words) + ([2023, 2023] if published else [None, None])
+
+
 def test_values_are_made_anew(scheme):
     document = parse("{若干|AMOUNT}。", scheme=scheme)
     stale = document.replace(spans=(Span(0, 2, "AMOUNT", "若干", "s", 0.5, Amount("count", 9, 9, "家")),))
@@ -285,6 +311,12 @@ PERIODS = [
     # tied to another amount
     ("{今年|TIME}{税收|METRIC#1}由{2020年|TIME}的{3亿元|AMOUNT}增至{9亿元|AMOUNT>1:VALUE}。", "今年", False),
     ("{今年|TIME}{税收|METRIC#1}由{2020年|TIME}的{3亿元|AMOUNT>1:VALUE}增加。", "2020年", False),
+    # part of a plan's name
+    ("{今年|TIME}" + tax("9亿元") + ",完成{全年|TIME}任务的{80%|AMOUNT>1:COMPLETION}。", "今年", False),
+    ("{今年|TIME}{税收|METRIC#1}完成{2023年|TIME}预算的{80%|AMOUNT>1:COMPLETION}。", "今年", False),
+    ("{今年|TIME}开局。完成{全年|TIME}目标任务。" + tax("9亿元") + "。", "今年", True),
+    ("{明年|TIME}计划新增{企业|METRIC#1}{9家|AMOUNT>1:VALUE}。", "明年", False),
+    ("{2024年|TIME}预算草案\n" + tax("9亿元") + "。", "2024年", True),
     # inherited
     ("{今年|TIME}开局良好。稳中有进。" + tax("9亿元") + "。", "今年", True),
     ("{去年|TIME}收官,{今年|TIME}开局。" + tax("9亿元") + "。", "今年", True),
@@ -324,6 +356,16 @@ SUBJECTS = [
     ("{青石镇|ORG}引进{云岭物流园|PROJECT}。" + AREA + "。", "云岭物流园", True),
     ("{青石镇|ORG}引进{云岭物流园|PROJECT}和路边的{东街改造|PROJECT}。" + AREA + "。", "青石镇", True),
     ("{青石镇|ORG}引进{云岭物流园|PROJECT#1},投资{5亿元|AMOUNT>1:VALUE}。", "青石镇", False),
+    ("{青石镇|ORG}引进{云岭物流园|PROJECT};" + AREA + "。", "青石镇", False),
+    ("{青石镇|ORG}引进{云岭物流园|PROJECT},{居民收入|METRIC#1}{9元|AMOUNT>1:VALUE}。", "青石镇", False),
+    ("{青石镇|ORG}引进{云岭物流园|PROJECT}。{人均收入|METRIC#1}{9元|AMOUNT>1:VALUE}。", "青石镇", True),
+    # in a row
+    ("{柳河镇|ORG}、{青石镇|ORG}分别发展{茶园|METRIC#1}{9亩|AMOUNT>1:VALUE}和{5亩|AMOUNT>1:VALUE}。", "青石镇", False),
+    ("{柳河镇|ORG}和{青石镇|ORG}{今年|TIME}{茶园|METRIC#1}分别达{9亩|AMOUNT}、{5亩|AMOUNT>1:VALUE}。", "青石镇", False),
+    ("{柳河镇|ORG}、{青石镇|ORG}{茶园|METRIC#1}{9亩|AMOUNT>1:VALUE}、{5亩|AMOUNT}。", "青石镇", False),
+    ("{柳河镇|ORG}、{青石镇|ORG}在行动;分别发展{茶园|METRIC#1}{9亩|AMOUNT}、{5亩|AMOUNT>1:VALUE}。", "柳河镇", False),
+    ("{柳河镇|ORG}、{青石镇|ORG}、{白岩镇|ORG}分别发展{茶园|METRIC#1}{9亩|AMOUNT>1:VALUE}、{5亩|AMOUNT}。", "白岩镇", False),
+    ("{青石镇|ORG}{水稻|METRIC#1}、{茶园|METRIC#2}分别{9亩|AMOUNT>1:VALUE}、{5亩|AMOUNT>2:VALUE}。", "青石镇", False),
     # inherited
     ("{青石镇|ORG}在行动。稳中有进。全镇" + tax("9亿元") + "。", "青石镇", True),
     ("{县公安局|ORG}在行动。全镇" + tax("9亿元") + "。", None, False),
