@@ -5,10 +5,11 @@ from __future__ import annotations
 import json
 import tomllib
 from collections.abc import Sequence
+from difflib import get_close_matches
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
 
 from gongbao.schema import UsageError
 from gongbao.windows import WindowSize
@@ -18,11 +19,19 @@ class _Part(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
 
+def _several(value: Any) -> Any:
+    return [value] if isinstance(value, str) else value
+
+
+Names = Annotated[list[str], BeforeValidator(_several)]
+"""One name or several."""
+
+
 class DataConfig(_Part):
     """What to train on: names of bundled splits (train, dev) or files, and the labelling configuration."""
 
-    train: list[str] = ["train"]
-    dev: list[str] = ["dev"]  # none given: a tenth of the training documents is set aside, by place and year
+    train: Names = ["train"]
+    dev: Names = ["dev"]  # none given: a tenth of the training documents is set aside, by place and year
     scheme: str = ""  # a label_config.xml; none given: the bundled one
 
 
@@ -96,16 +105,7 @@ class TrainConfig(_Part):
         try:
             return cls.model_validate(data)
         except ValidationError as error:
-            first = error.errors()[0]
-            key = ".".join(map(str, first["loc"]))
-            unknown = first["type"] == "extra_forbidden"
-            raise UsageError(
-                f"there is no key {key}"
-                if unknown
-                else f"{key}: {first['msg'].removeprefix('Value error, ')}",
-                file=path,
-                remedy="configs/default.toml shows every key with its default",
-            ) from None
+            raise _told(error.errors()[0], path, changes) from None
 
     def to_toml(self) -> str:
         """The whole configuration as TOML; `load` reads it back to an equal one."""
@@ -117,6 +117,27 @@ class TrainConfig(_Part):
                 # What JSON writes for texts, numbers, booleans and lists of texts is TOML too.
                 lines.append(f"{key} = {json.dumps(value, ensure_ascii=False)}")
         return "\n".join(lines) + "\n"
+
+
+def _told(error: Any, path: Path | str | None, changes: Sequence[str]) -> UsageError:
+    """pydantic's first complaint as ours: about a --set if one named the key, else about the file."""
+    key = ".".join(map(str, error["loc"]))
+    by_set = next((c for c in changes if c.partition("=")[0].strip() == key), None)
+    remedy = "configs/default.toml shows every key with its default"
+    if error["type"] == "extra_forbidden":
+        near = get_close_matches(key, _keys(), n=1)
+        problem = f"there is no key {key}" + (f"; {near[0]} is one" if near else "")
+    else:
+        problem = f"{key}: {error['msg'].removeprefix('Value error, ')}"
+    return UsageError(problem, file=f"--set {by_set}" if by_set else path, remedy=remedy)
+
+
+def _keys() -> list[str]:
+    defaults = TrainConfig().model_dump()
+    return [
+        *defaults,
+        *(f"{part}.{key}" for part, values in defaults.items() if isinstance(values, dict) for key in values),
+    ]
 
 
 def _change(data: dict[str, Any], change: str) -> None:

@@ -17,6 +17,7 @@ import numpy.typing as npt
 from gongbao.facts import Linker, RuleLinker, complete
 from gongbao.model_folder import ModelFolder, default_model
 from gongbao.schema import Document, Span, UsageError
+from gongbao.sentences import sentences
 from gongbao.tagging import TagSet, decode_spans_many
 from gongbao.windows import Vocabulary, WindowSize, batches, pad, windows
 
@@ -142,16 +143,21 @@ def find_spans(
     tagset: TagSet,
     batch_tokens: int = 4096,
 ) -> list[list[Span]]:
-    """The best legal spans of each text with their probabilities; ids s1, s2, … in order."""
+    """The best legal spans of each text with their probabilities; ids s1, s2, … in order.
+
+    Each sentence is decoded by itself, so that no span reaches from a title or a date line into the text below it.
+    """
     all_log_probs = emissions(texts, backend, vocabulary, size, batch_tokens)
-    filled = [n for n, log_probs in enumerate(all_log_probs) if len(log_probs)]
-    decoded = decode_spans_many([all_log_probs[n] for n in filled], tagset)
+    places = [(n, start, end) for n, text in enumerate(texts) for start, end in sentences(text)]
+    decoded = decode_spans_many([all_log_probs[n][start:end] for n, start, end in places], tagset)
     spans: list[list[Span]] = [[] for _ in texts]
-    for n, found in zip(filled, decoded, strict=True):
-        spans[n] = [
-            Span(s.start, s.end, s.label, texts[n][s.start : s.end], id=f"s{k}", score=round(s.score, 4))
-            for k, s in enumerate(found, 1)
-        ]
+    for (n, offset, _), found in zip(places, decoded, strict=True):
+        for s in found:
+            start, end = offset + s.start, offset + s.end
+            said = texts[n][start:end]
+            spans[n].append(
+                Span(start, end, s.label, said, id=f"s{len(spans[n]) + 1}", score=round(s.score, 4))
+            )
     return spans
 
 

@@ -44,7 +44,7 @@ from gongbao.label_studio import read_config
 from gongbao.metrics import count_spans, evaluate, total
 from gongbao.model import export_onnx, logits, new_model
 from gongbao.model_folder import DESCRIPTION, ONNX, RUNS, VOCABULARY, ModelFolder
-from gongbao.schema import Document, LabelScheme, UsageError
+from gongbao.schema import DataError, Document, LabelScheme, UsageError
 from gongbao.splitting import split
 from gongbao.tagging import TagSet
 from gongbao.windows import Vocabulary, WindowSize, held, pad, windows
@@ -79,7 +79,12 @@ def load_data(config: TrainConfig) -> tuple[LabelScheme, list[Document], list[Do
         DataError: a document with a label or link that the scheme does not have, or a broken file.
     """
     scheme = read_config(_labelling(config)).scheme
-    train = _documents(config.data.train, scheme)
+    try:
+        train = _documents(config.data.train, scheme)
+    except DataError as error:
+        if not config.data.scheme and "the label" in error.problem:
+            error.remedy = f"{error.remedy}; name the labelling configuration of your own labels: --set data.scheme=FILE.xml"
+        raise
     if not train:
         raise UsageError(f"{', '.join(config.data.train) or 'data.train'} holds no documents to train on")
     if config.data.dev:
@@ -320,6 +325,9 @@ def train(
         f"choosing on {len(dev_documents)}; {lost['spans_cut']} spans are longer than a window holds, "
         f"{lost['unknown_characters']} characters are unknown to the encoder"
     )
+    seen = {d.text for d in train_documents} & {d.text for d in dev_documents}
+    if seen:
+        say(f"{len(seen)} of the texts to choose on are trained on too: their scores will say nothing")
     if not int(os.environ.get("RANK", "0")):
         _begin(folder, config, _hashes(train_documents, dev_documents), resume)
 
@@ -357,6 +365,8 @@ def train(
         trainer.args.num_train_epochs = epochs
     trainer.train(resume_from_checkpoint=str(checkpoint) if checkpoint else None)
     if trainer.is_world_process_zero():
+        if trainer.state.global_step < trainer.state.max_steps:
+            say(f"stopped after {config.training.patience} epochs without a better dev span F1")
         _finish(trainer, config, folder, encoder, scheme, (train_documents, dev_documents), lost, say)
     return folder
 

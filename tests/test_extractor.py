@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from gongbao.extractor import Extractor, OnnxBackend, TorchBackend, emissions
 from gongbao.model_folder import ModelFolder
 from gongbao.schema import DataError, Document, UsageError
+from gongbao.sentences import sentences
 
 TEXT = "2023年前三季度,青石镇完成财政收入2.3亿元,占年度任务的88.6%。"
 
@@ -64,6 +65,8 @@ def test_a_result_does_not_depend_on_neighbours_or_batch_size(extractor, texts, 
     assert together == [dataclasses.replace(extractor(t), id="x") for t in texts]
     for document in together:
         assert all(document.text[s.start : s.end] == s.text for s in document.spans)
+        bounds = sentences(document.text)
+        assert all(any(a <= s.start and s.end <= b for a, b in bounds) for s in document.spans)
 
 
 def test_both_back_ends_agree(tiny_model, documents):

@@ -66,7 +66,12 @@ def test_a_configuration_round_trips_through_toml(tmp_path):
 @pytest.mark.parametrize(
     ("changes", "says"),
     [
-        (["training.epoch=3"], "there is no key training.epoch"),
+        (
+            ["training.epoch=3"],
+            "--set training.epoch=3: there is no key training.epoch; training.epochs is one",
+        ),
+        (["data.shceme=x.xml"], "data.scheme is one"),
+        (["training.seed=-1"], "--set training.seed=-1: training.seed: Input should be"),
         (["trainin.epochs=3"], "there is no key trainin"),
         (["training.epochs=many"], "training.epochs: Input should be a valid integer"),
         (["training.epochs=0"], "greater than or equal to 1"),
@@ -111,6 +116,17 @@ def test_dev_is_set_aside_when_none_is_given(corpus_file, documents):
     assert sorted(d.id for d in (*kept, *dev)) == sorted(d.id for d in documents)
 
 
+def test_one_name_need_not_be_a_list(corpus_file):
+    config = TrainConfig.load(None, [f"data.train={corpus_file}", "data.dev=test"])
+    assert (config.data.train, config.data.dev) == ([str(corpus_file)], ["test"])
+
+
+def test_texts_that_are_trained_and_chosen_on_are_told(tiny_config, tmp_path):
+    lines = []
+    train(shortened(tiny_config, epochs=1), tmp_path / "run", report=lines.append)
+    assert any("12 of the texts to choose on are trained on too" in line for line in lines)
+
+
 def test_nothing_to_train_on(tmp_path):
     path = tmp_path / "bare.jsonl"
     write([Document("a", "没有标注的文章。")], path)
@@ -124,6 +140,7 @@ def test_a_label_outside_the_scheme_is_refused_with_its_place(tmp_path):
     with pytest.raises(DataError) as caught:
         load_data(TrainConfig.load(None, [f"data.train=['{path}']"]))
     assert "指标" in str(caught.value)
+    assert "--set data.scheme=" in str(caught.value)
     assert str(path) in str(caught.value)
 
 
