@@ -129,7 +129,124 @@ def test_head_says_what_was_evaluated(tmp_path, gold, predicted):
     assert (sheet["Documents"], sheet["Characters"]) == ("1", str(len(TEXT)))
     assert date.fromisoformat(sheet["Date"]) <= date.today()
     assert sheet["Version"].startswith("gongbao ")
-    assert "intervals are too narrow" in words(page.xpath('//section[@id="scores"]')[0])
+
+
+@pytest.mark.parametrize(
+    ("count", "few", "says"),
+    [(1, True, "There are too few documents"), (9, True, "There are too few documents"),
+     (10, False, "From so few documents"), (20, False, "")],
+)  # fmt: skip
+def test_intervals_from_few_documents_are_grey(tmp_path, count, few, says):
+    made = [document(GOLD[:2], f"d{n}") for n in range(count)]
+    page = parsed(written(tmp_path, made, made))
+    scores = page.xpath('//section[@id="scores"]')[0]
+    assert (scores.get("class") == "few") is few
+    assert ("few documents" in words(scores)) is bool(says)
+    assert says in words(scores)
+    assert ("too few documents" in words(page.xpath('//ul[starts-with(@class, "headline")]')[0])) is few
+    interval = {td.text_content() for td in scores.xpath('.//td[contains(@class, "interval")]')}
+    assert interval == {"1.000–1.000", "—"}
+    markdown = written(tmp_path, made, made, "r.md")
+    assert ("| 95% of F1 (too few documents) |" in markdown) is few
+    assert ("| (1.000–1.000) |" in markdown) is few
+
+
+def test_what_is_not_scored_is_said(tmp_path, gold):
+    says = "The period and the subject of a fact are not scored."
+    page = parsed(written(tmp_path, [gold], [gold]))
+    assert says in words(page.xpath('//section[@id="scores"]')[0])
+    assert "事实的时段和主体不计分" in page.text_content()
+    assert says in written(tmp_path, [gold], [gold], "r.md")
+
+
+LINKED = ("财政收入|METRIC", "2.3亿元|AMOUNT", "88.6%|AMOUNT", "管网|METRIC", "7公里|AMOUNT")
+
+
+def linked(*links, leave_out=(), **more):
+    spans = [spelled for spelled in LINKED if spelled.split("|")[0] not in leave_out]
+    return document(spans, links=tuple(Link(*link.split()) for link in links), **more)
+
+
+def test_wrong_links_between_right_spans_are_mistakes(tmp_path):
+    gold = linked("财政收入 2.3亿元 VALUE", "财政收入 88.6% COMPLETION", "管网 7公里 VALUE")
+    other = linked("管网 2.3亿元 VALUE", "财政收入 88.6% CHANGE")
+    page = parsed(written(tmp_path, [gold], [other]))
+    mistakes = page.xpath('//section[@id="mistakes"]')[0]
+    assert "There are none" not in words(mistakes)
+    assert [row[:3] for row in rows(page, "link-mistake-kinds")] == [
+        ["Missed link", "1", "33%"], ["Invented link", "0", "0%"], ["Wrong role", "1", "33%"],
+        ["Wrong head", "1", "33%"], ["Wrong value of a fact", "0", "0%"],
+    ]  # fmt: skip
+    assert "which the span's mistake explains: 0." in words(mistakes)
+    assert [row[1] for row in rows(page, "mistake-kinds")] == ["0"] * 4
+    missed, role, head = (page.xpath(f'//*[@id="link-kind-{n}"]//li')[0] for n in (1, 3, 4))
+    both = ["g", "g0", "p", "p0"], ["g", "g1", "p", "p1"]
+    assert marks(missed) == [("管网", both[0]), ("7公里", both[1])]
+    assert tags(missed) == ["− VALUE ← 管网"]
+    assert next(words(p) for p in missed.iter("p")) == "gold: 管网 ─VALUE→ 7公里"
+    assert tags(role) == ["− COMPLETION ← 财政收入", "+ CHANGE ← 财政收入"]
+    assert [words(p) for p in role.iter("p")][:2] == [
+        "gold: 财政收入 ─COMPLETION→ 88.6%",
+        "predicted: 财政收入 ─CHANGE→ 88.6%",
+    ]
+    assert marks(head) == [("财政收入", both[0]), ("2.3亿元", both[1]), ("管网", both[0])]
+    assert head.find("div").text_content() == TEXT
+    assert tags(head) == ["− VALUE ← 财政收入", "+ VALUE ← 管网"]
+    assert rows(page, "document-scores")[0][3] == "3"
+    assert "mistakes: 3" in words(page.xpath("//summary")[0])
+    data = json.loads(written(tmp_path, [gold], [other], "r.json"))
+    assert [m["kind"] for m in data["link_mistakes"]] == ["wrong head", "wrong role", "missed"]
+    assert "right spans: missed 1, invented 0, wrong role 1, wrong head 1, wrong value 0.\n" in written(
+        tmp_path, [gold], [other], "r.md"
+    )
+
+
+def test_a_wrong_span_explains_its_links(tmp_path):
+    gold = linked("财政收入 2.3亿元 VALUE", "管网 7公里 VALUE")
+    page = parsed(written(tmp_path, [gold], [linked(leave_out=["2.3亿元"])]))
+    assert [row[1] for row in rows(page, "link-mistake-kinds")] == ["1", "0", "0", "0", "0"]
+    assert "which the span's mistake explains: 1." in words(page.xpath('//section[@id="mistakes"]')[0])
+
+
+def test_the_wrong_value_of_a_right_link_is_a_mistake(tmp_path):
+    def valued(number):
+        one = linked("财政收入 2.3亿元 VALUE", facts=(Fact("财政收入", "2.3亿元", "VALUE"),))
+        amount = Amount("money", number, number, "CNY")
+        return one.replace(spans=tuple(replace(s, value=amount) for s in one.spans))
+
+    page = parsed(written(tmp_path, [valued(2.3e8)], [valued(2.3e9)]))
+    wrong = page.xpath('//*[@id="link-kind-5"]//li')[0]
+    assert tags(wrong) == ["≠ 230,000,000 CNY → 2,300,000,000 CNY"]
+    assert [words(p) for p in wrong.iter("p")][:2] == [
+        "gold: 财政收入 ─VALUE→ 2.3亿元 = 230,000,000 CNY",
+        "predicted: 财政收入 ─VALUE→ 2.3亿元 = 2,300,000,000 CNY",
+    ]
+    assert "explains: 0." in words(page.xpath('//section[@id="mistakes"]')[0])
+
+
+def test_surest_links_first_and_only_so_many(tmp_path):
+    names = [f"d{n}" for n in range(report_of_evaluation.SHOWN_MISTAKES + 2)]
+    gold = [linked(name=name) for name in names]
+    other = [
+        linked(name=name).replace(links=(Link("财政收入", "2.3亿元", "VALUE", score=n / 100),))
+        for n, name in enumerate(names)
+    ]
+    shown = parsed(written(tmp_path, gold, other)).xpath('//*[@id="link-kind-2"]')[0]
+    assert len(shown.xpath(".//li")) == report_of_evaluation.SHOWN_MISTAKES
+    assert words(shown.xpath(".//li")[0]).endswith("d31 · 10–19 · score 0.310")
+    assert "2 more" in words(shown)
+
+
+def test_the_key_explains_links_by_a_role_that_is_there(tmp_path, gold):
+    page = parsed(written(tmp_path, [gold], [gold]))
+    assert "VALUE ← A" in tags(page.xpath('//*[@id="articles"]/ul')[0])
+    other = linked("财政收入 2.3亿元 GROWTH")
+    assert "GROWTH ← A" in tags(
+        parsed(written(tmp_path, [linked()], [other])).xpath('//*[@id="articles"]/ul')[0]
+    )
+    none = parsed(written(tmp_path, [linked()], [linked()]))
+    assert not [tag for tag in tags(none.xpath('//*[@id="articles"]/ul')[0]) if "←" in tag]
+    assert not none.xpath('//*[@id="link-mistake-kinds"]')
 
 
 def test_mistakes_by_kind_in_their_sentences(tmp_path, gold, predicted):
@@ -295,9 +412,10 @@ def test_json_holds_all(tmp_path, gold, predicted):
 def test_markdown_has_the_tables_and_runs_nothing(tmp_path, gold, predicted):
     text = written(tmp_path, [gold], [predicted], "r.md", model="a|b <script>\n# x")
     assert text.startswith(r"# a\|b \<script\> \# x · test" + "\n")
-    assert "| METRIC | 1.000 | 0.500 | 0.667 | 0.667–0.667 | 2 | 1 | 1 |\n| AMOUNT |" in text
-    assert "Mistakes: missed 1, invented 1, wrong label 1, boundary 1.\n" in text
+    assert "| METRIC | 1.000 | 0.500 | 0.667 | (0.667–0.667) | 2 | 1 | 1 |\n| AMOUNT |" in text
+    assert "Mistakes in spans: missed 1, invented 1, wrong label 1, boundary 1.\n" in text
     lines = text.split("\n")
+    assert text.endswith("wrong value 0.\n")
     table = [n for n, line in enumerate(lines) if line.startswith("|")]
     assert table == list(range(table[0], table[0] + len(table))), "a blank line would end the table"
 
@@ -434,7 +552,8 @@ def extracted(gold):
     values = {
         "2.3亿元": Amount("money", 230e6, 230e6, "CNY"),
         "今年以来": Period(date(2023, 1, 1), date(2023, 9, 30)),
-        "88.6%": None,
+        "88.6%": Amount("percent", 0.886, 0.886, "ratio"),
+        "7公里": None,
     }
     spans = tuple(replace(s, score=0.9, value=values.get(s.text, UNREAD)) for s in gold.spans)
     facts = (
@@ -446,6 +565,7 @@ def extracted(gold):
             period="今年以来",
             subject="青石镇",
             inherited=("period",),
+            direction="down",
             score=0.8,
         ),
     )
@@ -456,9 +576,10 @@ def test_view_shows_values_and_facts(extracted):
     page = parsed(extraction_view([extracted], labels=LABELS))
     article = page.xpath('//*[@id="article-1"]')[0]
     tips = {mark.text_content(): mark.get("data-tip") for mark in article.iter("mark")}
-    assert tips["2.3亿元"] == "AMOUNT · 230,000,000 CNY · 0.900"
+    assert tips["2.3亿元"] == "AMOUNT · 230,000,000 CNY · 0.900\nVALUE ← 财政收入"
     assert tips["今年以来"] == "TIME · 2023-01-01 … 2023-09-30 · 0.900"
-    assert tips["88.6%"] == "AMOUNT · — · 0.900"
+    assert tips["88.6%"] == "AMOUNT · 88.6% = 0.886 ratio · 0.900\nCOMPLETION ← 财政收入"
+    assert tips["7公里"] == "AMOUNT · — · 0.900"
     assert tips["青石镇"] == "ORG · 0.900"
     assert {mark.get("tabindex") for mark in article.iter("mark")} == {"0"}
     assert tags(article) == ["VALUE ← 财政收入", "COMPLETION ← 财政收入"]
@@ -468,20 +589,50 @@ def test_view_shows_values_and_facts(extracted):
             "财政收入",
             "VALUE",
             "2.3亿元",
-            "230,000,000 CNY",
-            "↑ 今年以来 2023-01-01 … 2023-09-30",
+            "↓ 230,000,000 CNY",
+            "今年以来 above 2023-01-01 … 2023-09-30",
             "0.800",
         ],
-        ["", "财政收入", "COMPLETION", "88.6%", "—", "", ""],
+        ["", "财政收入", "COMPLETION", "88.6%", "88.6%", "", ""],
     ]
-    assert "Taken from further up" in words(article)
+    assert article.xpath('.//td[contains(@class, "value")]/@title') == ["230,000,000 CNY", "0.886 ratio"]
+    assert "above Taken from further up" in words(article)
+    assert "↑ a rise · ↓ a fall" in words(article)
+
+
+def test_a_period_without_dates_and_a_change_without_direction_leave_no_sign(extracted):
+    spans = tuple(replace(s, value=None) if s.label == "TIME" else s for s in extracted.spans)
+    facts = tuple(replace(fact, direction=None, inherited=()) for fact in extracted.facts)
+    article = parsed(extraction_view([extracted.replace(spans=spans, facts=facts)])).xpath("//article")[0]
+    assert rows(article, "facts-1")[0][3:6] == ["2.3亿元", "230,000,000 CNY", "今年以来"]
+    assert not article.xpath(".//td/small")
+    assert "a rise" not in words(article)
+    assert "further up" not in words(article)
+
+
+def test_a_document_is_headed_by_its_title(extracted):
+    named = extracted.replace(
+        id="in/report.docx", meta={"title": "一年", "source": "report.docx", "published": "2024-01-02"}
+    )
+    page = parsed(extraction_view([named, named.replace(id="b", meta={"source": "县政府"})]))
+    assert [words(h) for h in page.xpath("//article/h2")] == ["一年", "b"]
+    assert [words(p) for p in page.xpath('//article/p[@class="about"]')] == [
+        "2024-01-02 · in/report.docx",
+        "县政府",
+    ]
+    assert [words(a) for a in page.xpath("//nav/a")] == ["一年", "b"]
+
+
+def test_links_are_shown_in_the_text_on_demand(extracted):
+    assert parsed(extraction_view([extracted])).xpath('//input[@id="links"][@type="checkbox"]')
+    assert not parsed(extraction_view([document(GOLD)])).xpath('//input[@id="links"]')
 
 
 def test_view_of_nothing_and_of_much(monkeypatch, extracted):
     assert "Documents: 0, facts: 0." in words(parsed(extraction_view([])).xpath("//main")[0])
     monkeypatch.setattr(view, "SHOWN_TEXT", len(TEXT) + 10)
     page = parsed(extraction_view([extracted, document((), "e"), document((), "f")]))
-    assert [words(h) for h in page.xpath("//article/h2")] == ["d", "e"]
+    assert [words(h) for h in page.xpath("//article/h2")] == ["青石镇的一年", "e"]
     assert page.xpath('//*[@id="article-2"]/div')[0].text_content() == TEXT[:10] + "…"
     assert f"{len(TEXT) - 10} more characters" in words(page.xpath('//*[@id="article-2"]')[0])
     assert "1 more documents" in words(page.xpath("//main")[0])
@@ -493,7 +644,10 @@ def test_gold_and_predicted_values_are_told_apart(tmp_path, extracted):
     )
     page = parsed(written(tmp_path, [extracted], [other]))
     tips = {m.text_content(): m.get("data-tip") for m in page.xpath('//*[@id="article-1"]')[0].iter("mark")}
-    assert tips["2.3亿元"] == "标注 gold: AMOUNT · 230,000,000 CNY\n预测 predicted: AMOUNT · — · 0.900"
+    assert (
+        tips["2.3亿元"]
+        == "标注 gold: AMOUNT · 230,000,000 CNY\n预测 predicted: AMOUNT · — · 0.900\nVALUE ← 财政收入"
+    )
     assert tips["青石镇"] == "ORG · 0.900"
 
 
@@ -502,7 +656,12 @@ def test_gold_and_predicted_values_are_told_apart(tmp_path, extracted):
     [
         (UNREAD, ""),
         (None, "—"),
-        (Amount("percent", 0.507, 0.507, "ratio"), "0.507 ratio"),
+        (Amount("percent", 0.507, 0.507, "ratio"), "50.7%"),
+        (Amount("percent", 0.046, 0.07, "ratio", "about"), "≈ 4.6–7%"),
+        (Amount("fraction", 0.25, 0.25, "ratio"), "0.25 ratio"),
+        (Amount("area", 3000, 3000, "m2", "at_least"), "≥ 3,000 m²"),
+        (Amount("concentration", 35, 35, "ug/m3"), "35 µg/m³"),
+        (Amount("money", 20, 20, "CNY/m2"), "20 CNY/m²"),
         (Amount("money", 1e4, 3e4, "CNY"), "10,000–30,000 CNY"),
         (Amount("area", 3000, 3000, "mu", "about"), "≈ 3,000 mu"),
         (Amount("count", 20, None, "家", "at_least"), "≥ 20 家"),

@@ -13,14 +13,27 @@ from typing import Any, Final, get_args
 
 from gongbao import __version__
 from gongbao.files import replacing
-from gongbao.metrics import Counts, DocumentCounts, Evaluation, Interval, Kind, Mistake, total
-from gongbao.report.marked import Example, article, example
+from gongbao.metrics import (
+    Counts,
+    DocumentCounts,
+    Evaluation,
+    Interval,
+    Kind,
+    LinkKind,
+    LinkMistake,
+    Mistake,
+    find_link_mistakes,
+    total,
+)
+from gongbao.report.marked import Example, article, example, link_example
 from gongbao.report.pages import SURROGATE, environment, meta_text, number_labels, page, printable, rate_text
 from gongbao.schema import Document, UsageError
 from gongbao.sentences import sentences
 
 SHOWN_MISTAKES: Final = 30
 """Mistakes of a kind that a report shows; all are counted, and all are in the .json."""
+FEW_DOCUMENTS: Final = 10
+"""Intervals from fewer say little, and a report says so: of two perfect ones they have no width."""
 SHOWN_DOCUMENTS: Final = 500
 """Rows of the list of documents."""
 SHOWN_ARTICLES: Final = 5
@@ -90,6 +103,14 @@ class _Compared:
         self.mistakes: dict[str, list[Mistake]] = defaultdict(list)
         for mistake in evaluation.mistakes:
             self.mistakes[mistake.document].append(mistake)
+        self.link_mistakes = [
+            mistake
+            for document in evaluation.documents
+            for mistake in find_link_mistakes(self.gold[document.id], self.predicted[document.id])
+        ]
+        self.counted = Counter(
+            [m.document for m in evaluation.mistakes] + [m.document for m in self.link_mistakes]
+        )
 
     @property
     def span_rows(self) -> list[Row]:
@@ -105,6 +126,31 @@ class _Compared:
         """How many mistakes there are of each kind, those without any too."""
         counted = Counter(mistake.kind for mistake in self.evaluation.mistakes)
         return {kind: counted[kind] for kind in get_args(Kind)}
+
+    @property
+    def link_kinds(self) -> dict[str, int]:
+        """How many mistakes in links there are of each kind; none at all where nobody linked anything."""
+        if self.evaluation.links == Counts():
+            return {}
+        counted = Counter(mistake.kind for mistake in self.link_mistakes)
+        return {kind: counted[kind] for kind in get_args(LinkKind)}
+
+    @property
+    def explained_links(self) -> int:
+        """Wrong links that are no mistakes of their own, as a span of theirs is wrong."""
+        counts = self.evaluation.links
+        own = [m for m in self.link_mistakes if m.kind != "wrong value"]
+        return counts.fp + counts.fn - sum((m.gold is not None) + (m.predicted is not None) for m in own)
+
+    def worst_link_mistakes(self) -> dict[str, list[LinkMistake]]:
+        """By kind, those the model was surest of first."""
+
+        def sureness(mistake: LinkMistake) -> float:
+            predicted = mistake.predicted
+            return predicted.score if predicted and predicted.score is not None else 0.0
+
+        ordered = sorted(self.link_mistakes, key=sureness, reverse=True)
+        return {kind: [m for m in ordered if m.kind == kind][:SHOWN_MISTAKES] for kind in self.link_kinds}
 
     def worst_mistakes(self) -> dict[str, list[Mistake]]:
         """By kind, those that touch most links first, then those the model was surest of, then the longest."""
@@ -127,13 +173,13 @@ class _Compared:
 
         def place(document: DocumentCounts) -> tuple[bool, float, int]:
             counts = total(document.spans.values())
-            return counts == Counts(), counts.f1, -len(self.mistakes.get(document.id, ()))
+            return counts == Counts(), counts.f1, -self.counted[document.id]
 
         return sorted(self.evaluation.documents, key=place)
 
     def most_mistaken(self) -> list[Document]:
         """The articles to show: those with most mistakes first."""
-        names = sorted(self.gold, key=lambda name: -len(self.mistakes.get(name, ())))
+        names = sorted(self.gold, key=lambda name: -self.counted[name])
         return [self.gold[name] for name in names[:SHOWN_ARTICLES]]
 
 
@@ -153,6 +199,7 @@ def _report_json(compared: _Compared, model: str, data: str) -> str:
         "intervals": compared.intervals.to_json(),
         "documents": [_document_json(document) for document in evaluation.documents],
         "mistakes": [mistake.to_json() for mistake in evaluation.mistakes],
+        "link_mistakes": [mistake.to_json() for mistake in compared.link_mistakes],
     }
     text = json.dumps(content, ensure_ascii=False, indent=1, allow_nan=False)
     return SURROGATE.sub("\N{REPLACEMENT CHARACTER}", text) + "\n"
@@ -170,19 +217,25 @@ def _document_json(document: DocumentCounts) -> dict[str, Any]:
 
 def _report_markdown(compared: _Compared, model: str, data: str) -> str:
     text = environment().get_template("report.md").render(_scores(compared, model, data))
-    return printable(text) + "\n"
+    return printable(text).rstrip() + "\n"
 
 
-def _worst_examples(compared: _Compared) -> dict[str, list[Example]]:
+def _worst_examples(compared: _Compared) -> dict[str, dict[str, list[Example]]]:
+    """Of spans and of links, by kind."""
+
     @cache
     def bounds(name: str) -> list[tuple[int, int]]:
         return sentences(compared.gold[name].text)
 
+    def shown(mistake: Mistake | LinkMistake) -> Example:
+        text, around = compared.gold[mistake.document].text, bounds(mistake.document)
+        if isinstance(mistake, LinkMistake):
+            return link_example(text, mistake, around, compared.numbers)
+        return example(text, mistake, around, compared.numbers)
+
     return {
-        kind: [
-            example(compared.gold[m.document].text, m, bounds(m.document), compared.numbers) for m in mistakes
-        ]
-        for kind, mistakes in compared.worst_mistakes().items()
+        "worst": {kind: [*map(shown, those)] for kind, those in compared.worst_mistakes().items()},
+        "worst_links": {kind: [*map(shown, those)] for kind, those in compared.worst_link_mistakes().items()},
     }
 
 
@@ -193,7 +246,10 @@ def _report_html(compared: _Compared, model: str, data: str) -> str:
         "report.html",
         compared.numbers,
         **_scores(compared, model, data),
-        worst=_worst_examples(compared),
+        **_worst_examples(compared),
+        explained=compared.explained_links,
+        counted=compared.counted,
+        role=_first_role(compared, shown),
         listed=[_listing(compared, d) for d in compared.worst_documents()[:SHOWN_DOCUMENTS]],
         places=places,
         articles=[
@@ -207,6 +263,12 @@ def _report_html(compared: _Compared, model: str, data: str) -> str:
     )  # fmt: skip
 
 
+def _first_role(compared: _Compared, shown: Sequence[Document]) -> str | None:
+    """A role to explain links by: the first in the articles shown."""
+    both = (document for gold in shown for document in (gold, compared.predicted[gold.id]))
+    return next((link.role for document in both for link in document.links), None)
+
+
 def _scores(compared: _Compared, model: str, data: str) -> dict[str, Any]:
     """What the templates know of the figures."""
     evaluation, intervals = compared.evaluation, compared.intervals
@@ -218,7 +280,8 @@ def _scores(compared: _Compared, model: str, data: str) -> dict[str, Any]:
         "roles": [Row(role, counts, None) for role, counts in evaluation.roles.items()],
         "links": Row("links", evaluation.links, intervals.links),
         "facts": Row("facts", evaluation.facts, intervals.facts),
-        "kinds": compared.kinds,
+        "kinds": compared.kinds, "link_kinds": compared.link_kinds,
+        "few": len(evaluation.documents) < FEW_DOCUMENTS,
     }  # fmt: skip
 
 
@@ -227,5 +290,5 @@ def _listing(compared: _Compared, document: DocumentCounts) -> dict[str, Any]:
     gold = compared.gold[document.id]
     return {
         "id": document.id, "title": meta_text(gold, "title"), "characters": len(gold.text), "counts": counts,
-        "mistakes": len(compared.mistakes.get(document.id, ())), "links": total(document.links.values()),
+        "mistakes": compared.counted[document.id], "links": total(document.links.values()),
     }  # fmt: skip

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import Final
 
-from gongbao.metrics import Mistake, SpanKey
-from gongbao.report.pages import meta_text, short, value_text
+from gongbao.metrics import Arrow, LinkKey, LinkMistake, Mistake
+from gongbao.report.pages import exact_text, meta_text, short, value_text
 from gongbao.schema import Document, Span
 
 _CONTEXT: Final = 80  # characters of its sentence on either side of a mistake
@@ -18,10 +18,17 @@ _LONGEST: Final = 400  # characters of a mistake that are shown
 
 @dataclass(frozen=True)
 class Tag:
-    """A small note behind a span. `sign` is − for what only gold has, + for what only the prediction has."""
+    """A small note behind a span, on the span itself or on a link that ends there.
+
+    `sign` is − for what only gold has, + for what only the prediction has, ≠ where the two differ.
+    """
 
     text: str
     sign: str = ""
+    link: bool = False
+
+    def __str__(self) -> str:
+        return f"{self.sign} {self.text}".lstrip()
 
 
 @dataclass(frozen=True)
@@ -44,10 +51,10 @@ class Article:
 
     id: str
     place: int
+    title: str
     about: tuple[str, ...]
     pieces: tuple[Piece, ...]
     hidden: int
-    mistakes: int
     spans: int
 
 
@@ -55,7 +62,7 @@ class Article:
 class Example:
     """A mistake in its sentence, which may go on before and after."""
 
-    mistake: Mistake
+    mistake: Mistake | LinkMistake
     start: int
     end: int
     pieces: tuple[Piece, ...]
@@ -78,12 +85,20 @@ def article(
     wanted, found = _links(gold), _links(predicted)
     for link, (text, end) in (wanted | found).items():
         sign = "" if link in wanted and link in found else "−" if link in wanted else "+"
-        tags[end].append(Tag(text, sign))
+        tags[end].append(Tag(text, sign, link=True))
     shown = min(len(gold.text), most)
     pieces = _pieces(gold.text, 0, shown, gold.spans, predicted.spans, numbers, tags)
-    about = tuple(text for key in ("title", "published", "source") if (text := meta_text(gold, key)))
+    published, source = meta_text(gold, "published"), meta_text(gold, "source")
+    # The id of a document that was read from a file is the file's path, and its source the file's name.
+    about = tuple(text for text in (published, "" if gold.id.endswith(source) else source) if text)
     return Article(
-        gold.id, place, about, tuple(pieces), len(gold.text) - shown, len(mistakes), len(gold.spans)
+        gold.id,
+        place,
+        meta_text(gold, "title"),
+        about,
+        tuple(pieces),
+        len(gold.text) - shown,
+        len(gold.spans),
     )
 
 
@@ -91,14 +106,43 @@ def example(
     text: str, mistake: Mistake, bounds: Sequence[tuple[int, int]], numbers: Mapping[str, int]
 ) -> Example:
     """A mistake in its sentence, or in the part of it that is near; `bounds` are those of the text's sentences."""
-    start, end = _start(mistake), _end(mistake)
+    gold, predicted = ([span] if span else [] for span in (mistake.gold, mistake.predicted))
+    tags = {_end(mistake): [_mistake_tag(mistake)]}
+    return _example(text, mistake, bounds, numbers, gold, predicted, tags)
+
+
+def link_example(
+    text: str, mistake: LinkMistake, bounds: Sequence[tuple[int, int]], numbers: Mapping[str, int]
+) -> Example:
+    """A mistake in a link in its sentence or sentences. Its spans are right, so each is shown as gold and predicted."""
+    arrows = [(arrow, sign) for arrow, sign in ((mistake.gold, "−"), (mistake.predicted, "+")) if arrow]
+    found = {span.key: span for arrow, _ in arrows for span in (arrow.head, arrow.tail)}
+    spans = [found[key] for key in sorted(found)]
+    if mistake.kind == "wrong value":
+        notes = [Tag(" → ".join(value_text(arrow.tail.value) for arrow, _ in arrows), "≠")]
+    else:
+        notes = [Tag(_arrow_text(arrow), sign, link=True) for arrow, sign in arrows]
+    tags = {arrows[0][0].tail.end: notes}
+    return _example(text, mistake, bounds, numbers, spans, spans, tags)
+
+
+def _example(
+    text: str,
+    mistake: Mistake | LinkMistake,
+    bounds: Sequence[tuple[int, int]],
+    numbers: Mapping[str, int],
+    gold: Sequence[Span],
+    predicted: Sequence[Span],
+    tags: Mapping[int, Sequence[Tag]],
+) -> Example:
+    start = min(span.start for span in (*gold, *predicted))
+    end = max(span.end for span in (*gold, *predicted))
     around = [bound for bound in bounds if bound[0] < end and bound[1] > start]
     whole = min([start, *(bound[0] for bound in around)]), max([end, *(bound[1] for bound in around)])
     first = max(whole[0], start - _CONTEXT)
     last = min(whole[1], end + _CONTEXT, start + _LONGEST)
-    gold, predicted = ([span] if span else [] for span in (mistake.gold, mistake.predicted))
-    tags = {min(end, last): [_mistake_tag(mistake)]}
-    pieces = tuple(_pieces(text, first, last, gold, predicted, numbers, tags))
+    placed = {min(at, last): those for at, those in tags.items()}
+    pieces = tuple(_pieces(text, first, last, gold, predicted, numbers, placed))
     return Example(mistake, start, end, pieces, before=first > whole[0], after=last < whole[1])
 
 
@@ -117,12 +161,13 @@ def _pieces(
     wanted, found = _Cursor(gold), _Cursor(predicted)
     for at, to in pairwise(cuts):
         one, other = wanted.over(at), found.over(at)
+        notes = tuple(tags.get(to, ()))
         yield Piece(
             text[at:to],
             numbers[one.label] if one else None,
             numbers[other.label] if other else None,
-            _tip(one, other),
-            tuple(tags.get(to, ())),
+            _tip(one, other, (str(tag) for tag in notes if tag.link)),
+            notes,
         )
 
 
@@ -140,10 +185,6 @@ class _Cursor:
         return span if span and span.start <= offset else None
 
 
-def _start(mistake: Mistake) -> int:
-    return min(span.start for span in (mistake.gold, mistake.predicted) if span)
-
-
 def _end(mistake: Mistake) -> int:
     return max(span.end for span in (mistake.gold, mistake.predicted) if span)
 
@@ -154,27 +195,32 @@ def _mistake_tag(mistake: Mistake) -> Tag:
     return Tag(" → ".join(short(label) for label in dict.fromkeys(labels)), sign)
 
 
-def _links(document: Document) -> dict[tuple[SpanKey, SpanKey, str], tuple[str, int]]:
+def _links(document: Document) -> dict[LinkKey, tuple[str, int]]:
     """Each link, known as metrics know it: what its tag says, and where its tail ends."""
-    out = {}
-    for link in document.links:
-        head, tail = document.span(link.head), document.span(link.tail)
-        out[head.key, tail.key, link.role] = f"{short(link.role)} ← {short(head.text)}", tail.end
-    return out
+    arrows = (Arrow(document.span(k.head), document.span(k.tail), k.role) for k in document.links)
+    return {arrow.key: (_arrow_text(arrow), arrow.tail.end) for arrow in arrows}
 
 
-def _tip(gold: Span | None, predicted: Span | None) -> str:
+def _arrow_text(arrow: Arrow) -> str:
+    """What stands behind the tail of a link."""
+    return f"{short(arrow.role)} ← {short(arrow.head.text)}"
+
+
+def _tip(gold: Span | None, predicted: Span | None, links: Iterable[str]) -> str:
+    """A line on the span, or one each on gold and predicted where they differ, and the links that end here."""
     if gold and predicted and gold.key == predicted.key and _said(gold) in ("", _said(predicted)):
-        return f"{predicted.label}{_said(predicted)}{_sure(predicted)}"
-    lines = [f"标注 gold: {gold.label}{_said(gold)}"] if gold else []
-    if predicted:
-        lines.append(f"预测 predicted: {predicted.label}{_said(predicted)}{_sure(predicted)}")
-    return "\n".join(lines)
+        lines = [f"{predicted.label}{_said(predicted)}{_sure(predicted)}"]
+    else:
+        lines = [f"标注 gold: {gold.label}{_said(gold)}"] if gold else []
+        if predicted:
+            lines.append(f"预测 predicted: {predicted.label}{_said(predicted)}{_sure(predicted)}")
+    return "\n".join([*lines, *links])
 
 
 def _said(span: Span) -> str:
-    text = value_text(span.value)
-    return f" · {text}" if text else ""
+    """The value as people write it, and as the data has it where that is different."""
+    texts = dict.fromkeys((value_text(span.value), exact_text(span.value)))
+    return f" · {' = '.join(texts)}" if any(texts) else ""
 
 
 def _sure(span: Span) -> str:

@@ -42,7 +42,8 @@ def environment() -> Environment:
         trim_blocks=True, lstrip_blocks=True,
     )  # fmt: skip
     made.filters |= {
-        "rate": rate_text, "rates": rates, "interval": interval_text, "short": short, "md": markdown,
+        "rate": rate_text, "rates": rates, "interval": interval_text, "short": short, "value": value_text,
+        "md": markdown,
     }  # fmt: skip
     return made
 
@@ -108,16 +109,32 @@ _SIGNS: Final = {
 
 
 def value_text(value: Value) -> str:
-    """A value in few characters: `≥ 3,000 mu`, `10,000–30,000 CNY`, `2023-01-01 … 2023-09-30`; — for none,
+    """A value as people write it: `50.7%`, `10,000–30,000 CNY`, `≥ 3,000 m²`, `2023-01-01 … 2023-09-30`; — for none,
     nothing where none was looked for.
     """
+    if isinstance(value, Amount) and (value.kind, value.unit) == ("percent", "ratio"):
+        return f"{_SIGNS[value.approx]}{_sides(value, 100, '.12g')}%"
+    return _in_typeset_units(exact_text(value)) if isinstance(value, Amount) else exact_text(value)
+
+
+def exact_text(value: Value) -> str:
+    """A value as `value_text` has it, but with its number and unit as they stand in the data: `0.507 ratio`."""
     if isinstance(value, Amount):
-        sides = list(dict.fromkeys(side for side in (value.low, value.high) if side is not None))
-        return f"{_SIGNS[value.approx]}{'–'.join(f'{side:,.15g}' for side in sides)} {value.unit}".rstrip()
+        return f"{_SIGNS[value.approx]}{_sides(value, 1, ',.15g')} {value.unit}".rstrip()
     if isinstance(value, Period):
         days = [day.isoformat() if day else "" for day in (value.start, value.end)]
         return days[0] if days[0] == days[1] else " … ".join(days).strip()
     return "" if value is UNREAD else "—"
+
+
+def _sides(amount: Amount, scale: int, form: str) -> str:
+    sides = dict.fromkeys(side for side in (amount.low, amount.high) if side is not None)
+    return "–".join(f"{side * scale:{form}}" for side in sides)
+
+
+def _in_typeset_units(text: str) -> str:
+    """m² for m2, µg for ug."""
+    return re.sub(r"\bug\b", "µg", re.sub(r"(?<=m)[23](?!\w)", lambda found: "  ²³"[int(found[0])], text))
 
 
 def markdown(text: str) -> Any:

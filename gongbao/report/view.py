@@ -6,12 +6,13 @@ from collections.abc import Sequence
 from typing import Any, Final
 
 from gongbao.report.marked import article
-from gongbao.report.pages import number_labels, page, value_text
-from gongbao.schema import Amount, Document, Value
+from gongbao.report.pages import exact_text, number_labels, page, value_text
+from gongbao.schema import Amount, Document, Period, Value
 
 SHOWN_DOCUMENTS: Final = 500
 SHOWN_TEXT: Final = 1_000_000
 """Characters of a view, all its documents together."""
+_ARROWS: Final = {"up": "↑ ", "down": "↓ ", None: ""}
 
 
 def extraction_view(documents: Sequence[Document], *, labels: Sequence[str] = ()) -> str:
@@ -30,6 +31,7 @@ def extraction_view(documents: Sequence[Document], *, labels: Sequence[str] = ()
     return page(
         "view.html", numbers, shown=shown, count=len(documents),
         facts=sum(len(document.facts) for document in documents),
+        linked=any(document.links for document in documents),
     )  # fmt: skip
 
 
@@ -43,9 +45,11 @@ def _fact_rows(document: Document) -> list[dict[str, Any]]:
             {
                 "subject": document.span(fact.subject).text if fact.subject else "",
                 "metric": document.span(fact.metric).text, "role": fact.role,
-                "amount": amount.text, "value": value_text(amount.value), "size": _size(amount.value),
-                "period": period.text if period else "", "days": value_text(period.value) if period else "",
-                "inherited": fact.inherited, "score": fact.score,
+                "amount": amount.text, "value": _ARROWS[fact.direction] + value_text(amount.value),
+                "exact": exact_text(amount.value), "size": _size(amount.value),
+                "period": period.text if period else "",
+                "days": value_text(period.value) if period and isinstance(period.value, Period) else "",
+                "inherited": fact.inherited, "direction": fact.direction, "score": fact.score,
             }
         )  # fmt: skip
     return rows
