@@ -146,6 +146,29 @@ def test_bytes_that_are_no_text_are_refused_with_their_place(data: bytes, messag
         ("截至2023年11月2日，全县完成投资3亿元。", None),
         ("发布时间：2023-13-02", None),
         ("2023年", None),
+        ("发布日期 [2023-03-20]", "2023-03-20"),
+        ("青禾县统计局 2023年3月20日", "2023-03-20"),
+        ("青禾县统计局2023年3月20日", "2023-03-20"),
+        ("青禾县统计局 国家统计局青禾调查队 （2023年3月20日）", "2023-03-20"),
+        ("青禾县人民政府办公室 二〇二三年三月二十日", "2023-03-20"),
+        ("二○二三年十月三十一日", "2023-10-31"),
+        ("二O二三年十二月十日", "2023-12-10"),
+        ("青禾县人民政府办公室 2023年3月20日印发", "2023-03-20"),
+        ("青禾日报 记者 张三 2023-03-20", "2023-03-20"),
+        ("2023-03-20 青禾网 字号：大 中 小", "2023-03-20"),
+        ("发布单位：青禾县统计局 | 2023-03-20", "2023-03-20"),
+        ("——2024年1月18日在青禾县第十六届人民代表大会第三次会议上", None),
+        ("青禾县第十六届人民代表大会 2024年1月18日", None),
+        ("县政府党组会议 2024年1月18日", None),
+        ("县长 张三 2024年1月18日", None),
+        ("2024年1月18日在县政府", None),
+        ("2024年1月18日走访青禾县统计局", None),
+        ("截至2024年1月18日 青禾县统计局", None),
+        ("时间：2024年1月18日 地点：县政府", None),
+        ("主持：县政府 2024年1月18日", None),
+        ("2024年1月18日至20日 青禾县统计局", None),
+        ("2024年13月18日 青禾县统计局", None),
+        ("青禾县经济技术开发区管委会青禾县工业园区综合服务中心青禾县统计局 2024年1月18日", None),
     ],
 )
 def test_day_of_publication(line: str, day: str | None) -> None:
@@ -156,9 +179,61 @@ def test_day_of_publication(line: str, day: str | None) -> None:
 
 
 def test_day_below_the_top_of_a_text_is_not_its_publication() -> None:
-    document = read_article_bytes("\n".join([FIRST] * 20 + ["2023年11月02日"]).encode(), "a.txt")
+    document = read_article_bytes(
+        "\n".join([FIRST] * 20 + ["2023年11月02日"] + [FIRST] * 3).encode(), "a.txt"
+    )
     assert "published" not in document.meta
     assert "title" not in document.meta
+
+
+@pytest.mark.parametrize(
+    ("last", "day"),
+    [
+        (["青禾县统计局", "2023年3月20日"], "2023-03-20"),
+        (["青禾县统计局 二〇二三年三月二十日"], "2023-03-20"),
+        (["2023年3月20日", "（此件公开发布）", "抄送：县委办"], "2023-03-20"),
+        (["来源：青禾日报 2023-03-20"], "2023-03-20"),
+        (["2023年3月20日", "青禾县人民政府办公室 2023年3月22日印发"], "2023-03-22"),
+        (["2023年3月20日", "青禾县统计局 2023年3月22日"], None),
+        (["报名截止2023年3月20日 9:00"], None),
+        (["2023年3月20日", FIRST, FIRST, FIRST], None),
+    ],
+)
+def test_day_that_closes_a_document(last: list[str], day: str | None) -> None:
+    text = "\n\n".join(["青禾县统计公报", *[FIRST] * 15, *last])
+    assert read_article_bytes(text.encode(), "a.txt").meta.get("published") == day
+
+
+@pytest.mark.parametrize(
+    ("top", "bottom", "day"),
+    [
+        (["成文日期：2023-03-18", "发布日期：2023-03-20", "2023年3月19日"], ["2023年3月17日"], "2023-03-20"),
+        (["（2023年3月18日）", "2023-03-20 08:15 来源：青禾融媒"], [], "2023-03-20"),
+        (["青禾县统计局 2023年3月20日"], ["2023年3月18日"], "2023-03-20"),
+        (["（2023年3月18日）"], ["发布时间：2023年3月20日"], "2023-03-20"),
+        (["青禾县统计局 2023年3月20日", "（2023年3月20日）"], [], "2023-03-20"),
+        (["青禾县统计局 2023年3月20日", "（2023年3月18日）"], ["2023年3月20日"], None),
+        (["发布时间：2023-13-20", "2023-03-20"], [], "2023-03-20"),
+    ],
+)
+def test_surest_day_counts_and_two_of_a_kind_are_none(
+    top: list[str], bottom: list[str], day: str | None
+) -> None:
+    assert stated_day(top, bottom) == day
+
+
+def test_day_that_closes_a_page_a_word_document_and_a_pdf() -> None:
+    texts = ["青禾县统计公报", *(f"{n}、{FIRST}" for n in range(15)), "青禾县统计局", "2023年3月20日"]
+    sheet = Sheet()
+    for text in texts:
+        sheet.paragraph(text)
+    files = {
+        "a.html": f"<html><body><div>{paragraphs(tuple(texts))}</div></body></html>".encode(),
+        "a.docx": word(*(f"<w:p>{run(text)}</w:p>" for text in texts), parts=STYLED_AND_NOTED),
+        "a.pdf": sheet.bytes(),
+    }
+    for name, data in files.items():
+        assert read_article_bytes(data, name).meta.get("published") == "2023-03-20", name
 
 
 @pytest.mark.parametrize(
@@ -576,22 +651,27 @@ STYLES = f"""<w:styles {W}>
 NOTES = f"""<w:footnotes {W}><w:footnote w:type="separator"><w:p>{run("线")}</w:p></w:footnote>
 <w:footnote><w:p><w:r><w:footnoteRef/></w:r>{run("按可比价计算。")}</w:p></w:footnote></w:footnotes>"""
 
+STYLED_AND_NOTED = {
+    "word/styles.xml": STYLES,
+    "word/footnotes.xml": NOTES,
+    "word/_rels/document.xml.rels": (
+        '<Relationships xmlns="http://schemas.openxmlformats.org/package/2006/relationships">'
+        f'<Relationship Id="1" Type="{RELS}/styles" Target="styles.xml"/>'
+        f'<Relationship Id="2" Type="{RELS}/footnotes" Target="/word/footnotes.xml"/>'
+        f'<Relationship Id="3" Type="{RELS}/image" Target="../NULL"/></Relationships>'
+    ),
+}
+
 
 def styled(style: str, text: str, more: str = "") -> str:
     return f"<w:p><w:pPr><w:pStyle w:val='{style}'/>{more}</w:pPr>{run(text)}</w:p>"
 
 
 def test_word_headings_by_outline_and_notes_last() -> None:
-    relations = (
-        '<Relationships xmlns="http://schemas.openxmlformats.org/package/2006/relationships">'
-        f'<Relationship Id="1" Type="{RELS}/styles" Target="styles.xml"/>'
-        f'<Relationship Id="2" Type="{RELS}/footnotes" Target="/word/footnotes.xml"/>'
-        f'<Relationship Id="3" Type="{RELS}/image" Target="../NULL"/></Relationships>'
-    )
     data = word(
         styled("d", "一、综合 1"), styled("a", "一、综合"), styled("c", FIRST), styled("b", "（一）工业"),
         styled("b", SECOND, "<w:outlineLvl w:val='9'/>"),
-        parts={"word/styles.xml": STYLES, "word/footnotes.xml": NOTES, "word/_rels/document.xml.rels": relations},
+        parts=STYLED_AND_NOTED,
     )  # fmt: skip
     document = read_article_bytes(data, "a.docx")
     assert pieces(document) == [

@@ -24,7 +24,7 @@ from gongbao.articles.parts import (
     assemble,
     damaged,
     looks_like_title,
-    stated_day,
+    published_day,
 )
 from gongbao.schema import DataError
 
@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 
 _WHAT: Final = "Word document (.docx)"
 _RATIO_FROM: Final = 10_000_000  # bytes unpacked, below which no ratio is suspicious
-_TOP_PARTS: Final = 10  # that may hold the title and the date
+_TOP_PARTS: Final = 10  # that may hold the title
 _HEADING = re.compile(r"(?:heading|标题)\s*\d*|(?:sub)?title|(?:副)?标题", re.I)
 _TITLE = re.compile(r"title|标题", re.I)
 _CONTENTS = re.compile(r"(?:toc|目录)\s*\d*", re.I)
@@ -66,10 +66,8 @@ def read(data: bytes, limits: Limits) -> Article:
             if notes in related:
                 parts += _notes(_xml(archive, related[notes]), body)
         core = _core_title(archive)
-    top = parts[:_TOP_PARTS]
-    return assemble(
-        parts, title=body.title or _title(parts, core), published=stated_day(part.text for part in top)
-    )
+    lines = [line for part in parts if part.kind != "note" for line in part.text.split("\n")]
+    return assemble(parts, title=body.title or _title(parts, core), published=published_day(lines))
 
 
 def _title(parts: list[Part], core: str) -> str | None:

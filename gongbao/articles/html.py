@@ -61,6 +61,7 @@ _CAPTION_LENGTH: Final = 120
 _SHORT: Final = 80  # characters of a line that is the site's or gives particulars
 _TITLE_LENGTH: Final = 200
 _TITLES: Final = 8  # that are compared with
+_LAST_PARTS: Final = 3  # that may give the day
 _ABOVE: Final = 200  # lines before the body among which the headline is looked for
 _CHINA: Final = timezone(timedelta(hours=8))
 
@@ -83,7 +84,8 @@ def read(data: bytes) -> Article:
             "the page holds no article, only links or nothing at all",
             remedy="save the page of one article; a page that its script fills has to be saved after it is shown",
         )
-    article = assemble(parts, title=title, published=published or stated_day(info), encoding=encoding)
+    published = published or stated_day(info, [part.text for part in parts[-_LAST_PARTS:]])
+    article = assemble(parts, title=title, published=published, encoding=encoding)
     if not sure and "\ufffd" in article.text:
         at = article.text.index("\ufffd")
         raise DataError(

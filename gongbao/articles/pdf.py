@@ -24,7 +24,7 @@ from gongbao.articles.parts import (
     assemble,
     damaged,
     looks_like_title,
-    stated_day,
+    published_day,
 )
 from gongbao.articles.pdf_glyphs import Glyph, glyphs_of
 from gongbao.schema import DataError
@@ -37,7 +37,7 @@ _BLANK_GAP: Final = 0.18  # ems between two words
 _COLUMN_ROWS: Final = 5  # rows that make a column
 _SURE_ROWS: Final = 8  # rows that show their margins
 _HEADING_SIZE: Final = 1.2  # of the usual size
-_TOP_PARTS: Final = 8  # that may give the date
+_TOP_PARTS: Final = 8  # that may hold the title
 _SENTENCE_END: Final = tuple("。！？；：”’）)!?;:")
 _PAGE_NUMBER = re.compile(
     r"[\s\-–—·~～|]*第?\s*\d{1,4}\s*页?(?:\s*[/,，共]\s*共?\s*\d{1,4}\s*页?)?[\s\-–—·~～|]*"
@@ -95,7 +95,7 @@ def read(data: bytes, limits: Limits) -> Article:
     article = assemble(
         parts,
         title=title.text if title.kind != "table" and looks_like_title(title.text) else None,
-        published=stated_day(part.text for part in top),
+        published=published_day([line for part in parts for line in part.text.split("\n")]),
     )
     return Article(
         article.text, article.blocks, article.meta | ({"unread_pages": scanned} if scanned else {})

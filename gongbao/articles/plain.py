@@ -5,7 +5,7 @@ from __future__ import annotations
 import codecs
 import re
 
-from gongbao.articles.parts import Article, Limits, check_length, looks_like_title, stated_day
+from gongbao.articles.parts import Article, Limits, check_length, looks_like_title, published_day
 from gongbao.schema import Block, DataError
 
 _MARKS = (
@@ -18,7 +18,6 @@ _MARKS = (
 _UTF8_CJK = re.compile(rb"[\xe3-\xe9][\x80-\xbf]{2}|\xef[\xbc\xbd][\x80-\xbf]")
 _CONTROL = re.compile(r"[\x01-\x08\x0e-\x1a\x1c-\x1f\x7f]")
 _LINE = re.compile(r"[^\n]*[^\s][^\n]*")
-_TOP_LINES = 12
 
 
 class UndecodableError(DataError):
@@ -98,8 +97,11 @@ def read(data: bytes, limits: Limits) -> Article:
     check_length(text, limits)
     text = text.replace("\r\n", "\n").replace("\r", "\n")
     blocks = tuple(Block(*found.span(), n) for n, found in enumerate(_LINE.finditer(text), 1))
-    top = [text[block.start : block.end].strip() for block in blocks[:_TOP_LINES]]
-    meta = {"title": top[0] if top and looks_like_title(top[0]) else None, "published": stated_day(top)}
+    lines = [text[block.start : block.end].strip() for block in blocks]
+    meta = {
+        "title": lines[0] if lines and looks_like_title(lines[0]) else None,
+        "published": published_day(lines),
+    }
     return Article(
         text, blocks, {key: value for key, value in meta.items() if value} | {"encoding": encoding}
     )
