@@ -142,7 +142,7 @@ def train(
         with writing_to(output or Path("runs")):
             print(fine_tune(wanted, output, resume=resume, report=say))
     except KeyboardInterrupt:
-        say("the same command with --resume goes on from the last epoch that was saved")
+        say("the same command with --resume goes on from the last epoch that was saved, if one was")
         raise
 
 
@@ -253,13 +253,22 @@ def predict(
     extractor = _extractor(model, backend)
     failed: list[GongbaoError] = []
     documents = _some(_articles(inputs, failed.append, day))
-    count = facts = 0
+    count = facts = undated = 0
+    periods = [label for label, kind in extractor.folder.scheme.values.items() if kind == "period"]
     written = _page(output, extractor.folder.scheme) if page else tables.writing(output, form)
     with writing_to(output), written as add:
         for document in _progress(extractor.stream(documents)):
             add(document)
             count += 1
             facts += len(document.facts)
+            undated += "published" not in document.meta and any(
+                s.label in periods and s.value is None for s in document.spans
+            )
+    if undated:
+        say(
+            f"{_many(undated, 'document')} with times that have no dates, such as 今年, and no publication date to count "
+            "them from; --published gives one"
+        )
     say(f"{_many(count, 'document')}, {_many(facts, 'fact')}" + (f": {output}" if output else ""))
     _report_failed(failed)
 
@@ -294,13 +303,20 @@ def _articles(
     from gongbao.articles import SUFFIXES, find_articles, read_article, read_article_bytes
     from gongbao.corpus import read
 
+    seen: set[Path] = set()
+
     def of(item: str) -> Iterator[Document]:
         if item == "-":
             yield read_article_bytes(sys.stdin.buffer.read(), "-")
         elif item.lower().endswith((".jsonl", ".jsonl.gz")):
             yield from read(item)
         else:
-            paths = list(find_articles([item]))
+            passed_over: list[Path] = []
+            paths = list(find_articles([item], skipped=passed_over.append))
+            if passed_over:
+                say(
+                    f"{item}: {_many(len(passed_over), 'file')} of other kinds passed over: {_first(passed_over)}"
+                )
             if not paths:
                 raise DataError(
                     "there is no article in the folder",
@@ -308,6 +324,9 @@ def _articles(
                     remedy=f"articles end in {' '.join(SUFFIXES)}",
                 )
             for path in paths:
+                if path.resolve() in seen:
+                    continue
+                seen.add(path.resolve())
                 try:
                     yield read_article(path)
                 except GongbaoError as error:
@@ -325,6 +344,11 @@ def _articles(
                 yield document
         except GongbaoError as error:
             problem(error)
+
+
+def _first(paths: Sequence[Path], count: int = 5) -> str:
+    names = ", ".join(path.name for path in paths[:count])
+    return names if len(paths) <= count else f"{names}, …"
 
 
 def _some(documents: Iterator[Document]) -> Iterator[Document]:

@@ -47,7 +47,10 @@ def read(path: Path | str, scheme: LabelScheme | None = None) -> list[Document]:
     if path.is_dir():
         return _read_folder(path, scheme)
     if not path.is_file():
-        raise UsageError(f"there is no file or folder {path}")
+        raise UsageError(
+            f"there is no file or folder {path}",
+            remedy=f"bundled splits are {', '.join(SPLITS)} and all",
+        )
     name = path.name.lower()
     if name.endswith((".jsonl", ".jsonl.gz")):
         return list(_read_lines(path, _text_of(path), scheme))

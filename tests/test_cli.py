@@ -306,6 +306,20 @@ def test_predict_goes_on_behind_what_cannot_be_read(run, tiny_model, report):
     for name in ("青石 镇/broken.docx: ", "青石 镇/empty.txt: ", "gone.txt: "):
         assert name in run.err
     assert "3 inputs could not be read, see above" in run.err
+    assert "青石 镇: 1 file of other kinds passed over: notes.xyz\n" in run.err
+
+
+def test_a_report_named_twice_is_read_once(run, tiny_model, report):
+    run("predict", report.parent, report, "-o", "out.jsonl", "--model", tiny_model)
+    assert len(read("out.jsonl")) == 1
+
+
+def test_predict_says_when_a_publication_date_is_wanting(run, tiny_model, work):
+    Path("a.txt").write_text("今年以来,全区固定资产投资达到46.8亿元,同比增长11.2%。", encoding="utf-8")
+    run("predict", "a.txt", "--model", tiny_model)
+    assert "1 document with times that have no dates" in run.err
+    run("predict", "a.txt", "--model", tiny_model, "--published", "2023-11-02")
+    assert "no dates" not in run.err
 
 
 def test_predict_leaves_the_output_alone_if_nothing_can_be_read(run, tiny_model, work):
