@@ -120,7 +120,7 @@ class TrainConfig(_Part):
 
 
 def _told(error: Any, path: Path | str | None, changes: Sequence[str]) -> UsageError:
-    """pydantic's first complaint as ours: about a --set if one named the key, else about the file."""
+    """The first complaint of pydantic as ours: about a --set if one named the key, else about the file."""
     key = ".".join(map(str, error["loc"]))
     by_set = next((c for c in changes if c.partition("=")[0].strip() == key), None)
     remedy = "configs/default.toml shows every key with its default"
