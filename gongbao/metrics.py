@@ -456,12 +456,16 @@ def _check_same_ids(wanted: Mapping[str, Document], found: Mapping[str, Document
             raise DataError(f"not among the {side} documents{more}", record=names[0], remedy=remedy)
 
 
+def first_difference(one: str, other: str) -> int:
+    """Where two texts begin to differ; the length of the shorter one if it begins the other."""
+    pairs = zip(one, other, strict=False)
+    return next((n for n, (a, b) in enumerate(pairs) if a != b), min(len(one), len(other)))
+
+
 def _check_same_text(gold: Document, predicted: Document) -> None:
     if gold.text == predicted.text:
         return
-    pairs = zip(gold.text, predicted.text, strict=False)
-    shorter = min(len(gold.text), len(predicted.text))
-    at = next((n for n, (one, other) in enumerate(pairs) if one != other), shorter)
+    at = first_difference(gold.text, predicted.text)
     ours, theirs = (
         repr(text[at : at + 8]) if at < len(text) else "the end" for text in (gold.text, predicted.text)
     )

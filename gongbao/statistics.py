@@ -10,7 +10,7 @@ from itertools import combinations
 from typing import Any, Final
 
 from gongbao.conll import ILLEGAL
-from gongbao.metrics import Counts, Mistake, evaluate, total
+from gongbao.metrics import Counts, Mistake, evaluate, first_difference, total
 from gongbao.schema import DataError, Document, Link, Span, UsageError
 from gongbao.sentences import sentences
 
@@ -287,8 +287,7 @@ def _by_id(documents: Sequence[Document], which: str) -> dict[str, Document]:
 
 def _check_text(a: Document, b: Document) -> None:
     if a.text != b.text:
-        pairs = zip(a.text, b.text, strict=False)
-        at = next((n for n, (x, y) in enumerate(pairs) if x != y), min(len(a.text), len(b.text)))
+        at = first_difference(a.text, b.text)
         raise DataError(
             "the two annotations are of different texts", record=a.id, text=a.text, start=at, end=at + 1,
             remedy="annotate the same text twice, line ends and blanks included",
