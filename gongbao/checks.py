@@ -1,4 +1,4 @@
-"""Everything that may be wrong with a corpus, with its place.
+"""Every rule that a corpus breaks, with its place.
 
     error    edge-blank         a span begins or ends in white space
              edge-mark          … or in punctuation, marks in pairs that are both inside it excepted
@@ -8,15 +8,12 @@
              empty-document     nothing but white space
              duplicate-id       an id that an earlier document has
     warning  link-sentences     a link from one sentence to another
-             value              a span whose text does not read as the value its label stands for
              duplicate-text     the text of an earlier document, white space and width aside
              published          a publication date that is none: periods such as 今年 have no dates without it
              control-character  a control or other invisible character
-    notice   no-link            a span without a link, of a label most of whose spans have links
-             label-differs      a string that has another label in half of its places or more
-             unlabelled         a string without a label that has one in most places
 
-What "most" are is counted over all the documents of one call. The rules know labels from the scheme only.
+These are breaches, to be mended. What merely looks wrong, and may be right, is listed by `gongbao.suspects`. The rules know
+labels from the scheme only.
 """
 
 from __future__ import annotations
@@ -24,27 +21,23 @@ from __future__ import annotations
 import re
 import unicodedata
 from bisect import bisect_right
-from collections import Counter, defaultdict
+from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import date
 from typing import Any, Final, Literal, TypeAlias
 
-from gongbao.amounts import parse_amount
 from gongbao.facts import publication_date
-from gongbao.periods import parse_period
 from gongbao.schema import Document, LabelScheme, Span
 from gongbao.sentences import sentences
 from gongbao.splitting import folded
 
-Severity: TypeAlias = Literal["error", "warning", "notice"]
+Severity: TypeAlias = Literal["error", "warning"]
 
 SEVERITY: Final[Mapping[str, Severity]] = {
     "edge-blank": "error", "edge-mark": "error", "pair": "error", "label": "error", "link": "error",
     "tail-links": "error", "empty-document": "error", "duplicate-id": "error",
-    "link-sentences": "warning", "value": "warning", "duplicate-text": "warning", "published": "warning",
+    "link-sentences": "warning", "duplicate-text": "warning", "published": "warning",
     "control-character": "warning",
-    "no-link": "notice", "label-differs": "notice", "unlabelled": "notice",
 }  # fmt: skip
 """All rules, and how bad it is to break them."""
 
@@ -93,8 +86,6 @@ class Finding:
 
 def check(documents: Sequence[Document], scheme: LabelScheme) -> list[Finding]:
     """What is wrong with the documents, in their order and the order of their text. The module lists the rules."""
-    linked = _mostly_linked(documents, scheme)
-    strings = _Strings(documents)
     ids: set[str] = set()
     texts: dict[str, str] = {}
     found = []
@@ -102,8 +93,7 @@ def check(documents: Sequence[Document], scheme: LabelScheme) -> list[Finding]:
         own = [
             *_of_document(document, ids, texts),
             *_of_spans(document, scheme),
-            *_of_links(document, scheme, linked),
-            *strings.check(document),
+            *_of_links(document, scheme),
         ]
         found += sorted(own, key=lambda f: (f.start, f.end))
     return found
@@ -158,12 +148,6 @@ def _of_spans(document: Document, scheme: LabelScheme) -> Iterator[Finding]:
             yield _finding(
                 document, span, "edge-mark", f"{span.text!r} begins or ends in {' and '.join(at_edge)}"
             )
-        if not _reads(document, span, scheme.values.get(span.label)):
-            message = f"{span.text!r} does not read as {_A[scheme.values[span.label]]}"
-            yield _finding(document, span, "value", message)
-
-
-_A: Final = {"amount": "an amount", "period": "a period"}
 
 
 def _partners(text: str) -> tuple[set[int], list[int]]:
@@ -200,34 +184,10 @@ def _is_loose(text: str, at: int, partners: set[int]) -> bool:
     )
 
 
-def _reads(document: Document, span: Span, kind: str | None) -> bool:
-    """Whether the span reads as a value of its kind; whatever has no kind does."""
-    if kind is None:
-        return True
-    if kind == "amount":
-        return parse_amount(span.text) is not None
-    return parse_period(span.text, publication_date(document) or _SOME_DAY) is not None
-
-
-_SOME_DAY: Final = date(2023, 11, 1)
-"""今年 means a year only in a report of a known day. Where the day is not known, any shows whether the text reads."""
-
-
 # ------------------------------------------------------------------------------------------ links
 
 
-def _mostly_linked(documents: Sequence[Document], scheme: LabelScheme) -> set[str]:
-    """The labels that roles lead from and most of whose spans some link leads from, in these documents."""
-    heads = {label for role in scheme.roles for label in role.heads}
-    spans: Counter[str] = Counter()
-    linked: Counter[str] = Counter()
-    for document in documents:
-        spans.update(span.label for span in document.spans)
-        linked.update(document.span(head).label for head in {link.head for link in document.links})
-    return {label for label in heads if 2 * linked[label] > spans[label]}
-
-
-def _of_links(document: Document, scheme: LabelScheme, mostly_linked: set[str]) -> Iterator[Finding]:
+def _of_links(document: Document, scheme: LabelScheme) -> Iterator[Finding]:
     starts = [start for start, _ in sentences(document.text)]
     tails: defaultdict[str, list[str]] = defaultdict(list)
     for link in document.links:
@@ -245,63 +205,3 @@ def _of_links(document: Document, scheme: LabelScheme, mostly_linked: set[str]) 
             yield _finding(
                 document, tail, "tail-links", f"{len(links)} links lead to {tail.text!r}: {', '.join(links)}"
             )
-    heads = {link.head for link in document.links}
-    for span in document.spans:
-        if span.label in mostly_linked and span.id not in heads:
-            yield _finding(document, span, "no-link", f"no link leads from the {span.label} {span.text!r}")
-
-
-# ---------------------------------------------------------------------------------------- strings
-
-
-class _Strings:
-    """Which strings are labelled how often as what in all documents, and how often not at all.
-
-    Strings of one character say too little. A place counts as unlabelled where no span touches it and no longer
-    labelled string stands.
-    """
-
-    def __init__(self, documents: Sequence[Document]) -> None:
-        self.labels: defaultdict[str, Counter[str]] = defaultdict(Counter)
-        for document in documents:
-            for span in document.spans:
-                if len(span.text) > 1:
-                    self.labels[span.text][span.label] += 1
-        # The first two characters of a string lead to the lengths it may have, the longest first.
-        lengths: defaultdict[str, set[int]] = defaultdict(set)
-        for text in self.labels:
-            lengths[text[:2]].add(len(text))
-        self.lengths = {head: sorted(found, reverse=True) for head, found in lengths.items()}
-        self.bare = Counter(text for document in documents for _, text in self._unlabelled(document))
-
-    def _unlabelled(self, document: Document) -> Iterator[tuple[int, str]]:
-        text = document.text
-        free = 0
-        for span in [*document.spans, None]:
-            end = span.start if span else len(text)
-            at = free
-            while at < end - 1:
-                for length in self.lengths.get(text[at : at + 2], ()):
-                    if at + length <= end and text[at : at + length] in self.labels:
-                        yield at, text[at : at + length]
-                        at += length
-                        break
-                else:
-                    at += 1
-            free = span.end if span else end
-
-    def check(self, document: Document) -> Iterator[Finding]:
-        """The places in a document that go against most of the others."""
-        for span in document.spans:
-            labels = self.labels.get(span.text, Counter[str]())
-            if len(labels) > 1 and 2 * labels[span.label] <= labels.total():
-                told = ", ".join(f"{label} {n}" for label, n in labels.most_common())
-                yield _finding(document, span, "label-differs", f"{span.text!r} is labelled {told} times")
-        for start, text in self._unlabelled(document):
-            labelled, bare = self.labels[text].total(), self.bare[text]
-            if labelled > bare:
-                label = self.labels[text].most_common(1)[0][0]
-                yield _finding(
-                    document, (start, start + len(text)), "unlabelled",
-                    f"{text!r} is labelled {labelled} times ({label}), {bare} times not",
-                )  # fmt: skip

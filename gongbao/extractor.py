@@ -16,9 +16,10 @@ import numpy.typing as npt
 
 from gongbao.facts import Linker, RuleLinker, complete
 from gongbao.model_folder import ModelFolder, default_model
-from gongbao.schema import Document, Span, UsageError
+from gongbao.schema import Document, Span, SpanKey, UsageError
 from gongbao.sentences import sentences
-from gongbao.tagging import TagSet, decode_spans_many
+from gongbao.suspects import Judged
+from gongbao.tagging import TagSet, decode_spans_many, span_probabilities
 from gongbao.windows import Vocabulary, WindowSize, batches, pad, windows
 
 Array = npt.NDArray[np.float32]
@@ -147,9 +148,12 @@ def find_spans(
 
     Each sentence is decoded by itself, so that no span reaches from a title or a date line into the text below it.
     """
-    all_log_probs = emissions(texts, backend, vocabulary, size, batch_tokens)
+    return _decoded(texts, emissions(texts, backend, vocabulary, size, batch_tokens), tagset)
+
+
+def _decoded(texts: Sequence[str], log_probs: Sequence[Array], tagset: TagSet) -> list[list[Span]]:
     places = [(n, start, end) for n, text in enumerate(texts) for start, end in sentences(text)]
-    decoded = decode_spans_many([all_log_probs[n][start:end] for n, start, end in places], tagset)
+    decoded = decode_spans_many([log_probs[n][start:end] for n, start, end in places], tagset)
     spans: list[list[Span]] = [[] for _ in texts]
     for (n, offset, _), found in zip(places, decoded, strict=True):
         for s in found:
@@ -159,6 +163,23 @@ def find_spans(
                 Span(start, end, s.label, said, id=f"s{len(spans[n]) + 1}", score=round(s.score, 4))
             )
     return spans
+
+
+def _probabilities(document: Document, log_probs: Array, tagset: TagSet) -> dict[SpanKey, float]:
+    """How probable each span of a document is among all readings of its sentence; 0 for one that crosses its end."""
+    places = sentences(document.text)
+    keys = [span.key for span in document.spans]
+    inside = [[k for k in keys if start <= k[0] and k[1] <= end] for start, end in places]
+    found = span_probabilities(
+        [log_probs[start:end] for start, end in places],
+        [
+            [(s - start, e - start, label) for s, e, label in own]
+            for (start, _), own in zip(places, inside, strict=True)
+        ],
+        tagset,
+    )
+    said = {key: p for own, ps in zip(inside, found, strict=True) for key, p in zip(own, ps, strict=True)}
+    return {key: said.get(key, 0.0) for key in keys}
 
 
 class Extractor:
@@ -229,6 +250,24 @@ class Extractor:
                 yield from self._read(waiting)
                 waiting, characters = [], 0
         yield from self._read(waiting)
+
+    def judge(self, documents: Sequence[Document]) -> dict[str, Judged]:
+        """What the model makes of annotated documents, by id: its own spans, and the probability of each annotated one.
+
+        Labels that the model does not have are left out of the probabilities.
+        """
+        texts = [d.text for d in documents]
+        tagset = self.folder.tagset
+        log_probs = emissions(texts, self._backend, self._vocabulary, self.folder.window, self._batch_tokens)
+        out = {}
+        for document, found, own in zip(
+            documents, _decoded(texts, log_probs, tagset), log_probs, strict=True
+        ):
+            known = document.replace(
+                spans=tuple(s for s in document.spans if s.label in tagset.labels), links=(), facts=()
+            )
+            out[document.id] = Judged(known.replace(spans=tuple(found)), _probabilities(known, own, tagset))
+        return out
 
     def _read(self, documents: Sequence[Document]) -> Iterator[Document]:
         spans = find_spans(

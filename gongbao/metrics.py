@@ -16,9 +16,8 @@ from typing import Any, Final, Literal, TypeAlias, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from gongbao.schema import UNREAD, Amount, DataError, Document, Span, UsageError, Value
+from gongbao.schema import UNREAD, Amount, DataError, Document, Span, SpanKey, UsageError, Value
 
-SpanKey: TypeAlias = tuple[int, int, str]
 LinkKey: TypeAlias = tuple[SpanKey, SpanKey, str]
 Interval: TypeAlias = tuple[float, float] | None
 Kind: TypeAlias = Literal["missed", "invented", "wrong label", "boundary"]

@@ -15,6 +15,9 @@ from enum import Enum
 from types import MappingProxyType
 from typing import Any, Final, Literal, TypeAlias
 
+SpanKey: TypeAlias = tuple[int, int, str]
+"""Start, end and label: what makes two spans of one text the same."""
+
 Approx: TypeAlias = Literal["exact", "about", "at_least", "at_most", "more_than", "less_than"]
 APPROX: Final = ("exact", "about", "at_least", "at_most", "more_than", "less_than")
 KINDS: Final = (

@@ -222,6 +222,22 @@ def split(
     return Split(tuple(train), tuple(dev), tuple(test), tuple(shared), ungrouped)
 
 
+def folds(documents: Sequence[Document], count: int, *, seed: int = 0) -> list[list[Document]]:
+    """Divide documents into `count` parts of like size, by families as `split` does.
+
+    Raises:
+        UsageError: fewer than two parts, or fewer families than parts.
+    """
+    families = _families(documents, place_and_year, 0.8)
+    if not 2 <= count <= len(families):
+        raise UsageError(
+            f"{len(documents)} documents in {len(families)} families cannot be divided into {count} folds",
+            remedy="take from 2 folds to as many as there are families (places and years)",
+        )
+    dealt = _deal(families, [_counts(documents, family) for family in families], [1 / count] * count, seed)
+    return [[documents[n] for n in sorted(part)] for part in dealt]
+
+
 def _families(
     documents: Sequence[Document], group: Callable[[Document], str | None], threshold: float
 ) -> list[list[int]]:

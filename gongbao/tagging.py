@@ -16,7 +16,7 @@ between two characters one is either outside all spans or inside a span of one l
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, Final, TypeAlias
@@ -24,11 +24,10 @@ from typing import Any, Final, TypeAlias
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from gongbao.schema import DataError
+from gongbao.schema import DataError, SpanKey
 
 Floats: TypeAlias = NDArray[np.float64]
 Ints: TypeAlias = NDArray[np.int64]
-SpanKey: TypeAlias = tuple[int, int, str]
 
 FLOOR: Final = -1e6
 """Log probabilities below this, -inf among them, count as this: a sequence always has a legal reading, and an
@@ -247,18 +246,53 @@ def decode_spans_many(log_probs: Sequence[NDArray[Any]], tagset: TagSet) -> list
     found: list[list[ScoredSpan]] = [[] for _ in log_probs]
     for run in _runs(log_probs):
         best = list(_best_tags(run, tagset))
-        parts = list(_probabilities(run, best, tagset))
-        if run.chained:
-            best = [np.concatenate(best)]
-            parts = [(np.concatenate([p[0] for p in parts]), np.concatenate([p[1] for p in parts]))]
-        for n, tags, (outside, moves) in zip(run.sequences, best, parts, strict=True):
-            found[n] = [
-                ScoredSpan(
-                    start, end, label, min(1.0, float(outside[start]) * math.prod(moves[start:end].tolist()))
-                )
-                for start, end, label in tagset._spans(tags)
-            ]
+        whole = [np.concatenate(best)] if run.chained else best
+        for (n, score), tags in zip(_scores(run, best, tagset), whole, strict=True):
+            found[n] = [ScoredSpan(*key, score(key)) for key in tagset._spans(tags)]
     return found
+
+
+def span_probabilities(
+    log_probs: Sequence[NDArray[Any]], spans: Sequence[Sequence[SpanKey]], tagset: TagSet
+) -> list[list[float]]:
+    """The exact probability of each of the given spans among all legal readings, from 0 to 1.
+
+    Args:
+        log_probs: as for `decode_spans_many`.
+        spans: for each sequence flat spans in order, e.g. those of an annotation.
+
+    Raises:
+        DataError: as `viterbi`; spans that overlap or leave their sequence.
+    """
+    for n, array in enumerate(log_probs):
+        _check(array, tagset, n)
+    tags = [tagset.encode(own, len(array)) for own, array in zip(spans, log_probs, strict=True)]
+    found: list[list[float]] = [[] for _ in log_probs]
+    for run in _runs(log_probs):
+        if run.chained:
+            whole = tags[run.sequences[0]]
+            given = [whole[at : at + BLOCK] for at in range(0, len(whole), BLOCK)]
+        else:
+            given = [tags[n] for n in run.sequences]
+        for n, score in _scores(run, given, tagset):
+            found[n] = [score(key) for key in spans[n]]
+    return found
+
+
+def _scores(
+    run: _Run, tags: Sequence[Ints], tagset: TagSet
+) -> Iterator[tuple[int, Callable[[SpanKey], float]]]:
+    """For each sequence of the run its number, and what gives the probability of a span that its tags hold."""
+    parts = list(_probabilities(run, tags, tagset))
+    if run.chained:
+        parts = [(np.concatenate([p[0] for p in parts]), np.concatenate([p[1] for p in parts]))]
+    for n, (outside, moves) in zip(run.sequences, parts, strict=True):
+
+        def score(key: SpanKey, outside: Floats = outside, moves: Floats = moves) -> float:
+            start, end, _ = key
+            return float(min(1.0, outside[start] * math.prod(moves[start:end].tolist())))
+
+        yield n, score
 
 
 _NOTHING: Final = np.zeros(0, dtype=np.int64)
@@ -324,11 +358,11 @@ def _best_tags(run: _Run, tagset: TagSet) -> Iterator[Ints]:
             state = int(last[state, n])
 
 
-def _probabilities(run: _Run, best: Sequence[Ints], tagset: TagSet) -> Iterator[tuple[Floats, Floats]]:
-    """For each piece, of each of its characters: P(outside all spans before it) and P(its best tag | state before it)."""
+def _probabilities(run: _Run, given: Sequence[Ints], tagset: TagSet) -> Iterator[tuple[Floats, Floats]]:
+    """For each piece, of each of its characters: P(outside all spans before it) and P(its given tag | state before it)."""
     states = len(tagset.labels) + 1
     starts = states if run.chained else 1
-    remaining = iter(best)
+    remaining = iter(given)
     before = np.eye(starts)[0]
     for pieces, ends in zip(run.groups, _ends(run, np.logaddexp, tagset), strict=True):
         moves = _move_probabilities(_emissions(pieces, tagset), ends[:, None], tagset)

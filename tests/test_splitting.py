@@ -14,6 +14,7 @@ from gongbao.splitting import (
     Pair,
     duplicates,
     folded,
+    folds,
     place_and_year,
     shared_sentences,
     split,
@@ -234,3 +235,18 @@ def test_any_texts_are_compared(texts: list[str]) -> None:
         assert 0.5 <= pair.similarity <= 1
         assert int(pair.first) < int(pair.second)
         assert str(pair).startswith(f"{pair.first} and {pair.second} are alike (")
+
+
+def test_folds_hold_every_document_once_and_whole_families() -> None:
+    given = corpus(60)
+    parts = folds(given, 4, seed=2)
+    assert sorted(d.id for part in parts for d in part) == sorted(d.id for d in given)
+    groups = [{place_and_year(d) for d in part} - {None} for part in parts]
+    assert all(one.isdisjoint(other) for one, other in combinations(groups, 2))
+    assert max(map(len, parts)) <= 2 * min(map(len, parts))
+
+
+@pytest.mark.parametrize("count", [0, 1, 99])
+def test_folds_that_cannot_be_are_refused(count: int) -> None:
+    with pytest.raises(UsageError, match="cannot be divided into"):
+        folds(corpus(8), count)

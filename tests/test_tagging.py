@@ -10,7 +10,15 @@ from seqeval.scheme import IOBES, Tokens
 
 from gongbao import tagging
 from gongbao.schema import DataError
-from gongbao.tagging import ScoredSpan, TagSet, decode_spans, decode_spans_many, spans_of_tags, viterbi
+from gongbao.tagging import (
+    ScoredSpan,
+    TagSet,
+    decode_spans,
+    decode_spans_many,
+    span_probabilities,
+    spans_of_tags,
+    viterbi,
+)
 
 ONE = TagSet(("X",))
 TWO = TagSet(("X", "Y"))
@@ -340,3 +348,31 @@ def test_scores_of_a_long_text_stay_exact():
     per_copy = [[s.score for s in spans if 7 * n <= s.start < 7 * n + 7] for n in range(copies)]
     assert per_copy[20]
     assert np.ptp(np.array(per_copy[20:-20]), axis=0).max() < 1e-12
+
+
+# ------------------------------------------------------------------ probabilities of given spans
+
+
+@pytest.mark.parametrize("length", [1, 7, 300])
+def test_the_probability_of_a_decoded_span_is_its_score(length):
+    rng = np.random.default_rng(length)
+    rows = [rng.normal(size=(length + n, len(TWO.tags))) * 3 for n in range(3)]
+    decoded = decode_spans_many(rows, TWO)
+    found = span_probabilities(rows, [[(s.start, s.end, s.label) for s in spans] for spans in decoded], TWO)
+    assert found == [[s.score for s in spans] for spans in decoded]
+
+
+def test_the_probability_of_any_span_is_that_of_the_readings_that_hold_it(in_pieces):
+    log_probs = np.random.default_rng(5).normal(size=(5, len(TWO.tags)))
+    legal, sums = all_readings(log_probs, TWO)
+    weights = np.exp(sums - sums.max())
+    for start, end, label in itertools.product(range(5), range(1, 6), TWO.labels):
+        if start < end:
+            holds = [(start, end, label) in TWO.decode(tags) for tags in legal]
+            ((found,),) = span_probabilities([log_probs], [[(start, end, label)]], TWO)
+            assert found == pytest.approx(weights[holds].sum() / weights.sum())
+
+
+def test_spans_that_overlap_are_no_annotation_to_judge():
+    with pytest.raises(DataError, match="overlaps"):
+        span_probabilities([np.zeros((4, 5))], [[(0, 2, "X"), (1, 3, "X")]], ONE)

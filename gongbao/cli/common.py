@@ -1,0 +1,182 @@
+"""What the commands share: options, messages, models by name, articles from whatever holds them."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import replace
+from enum import StrEnum
+from itertools import chain
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from gongbao.process import say
+from gongbao.schema import DataError, GongbaoError, UsageError
+
+if TYPE_CHECKING:
+    from gongbao.extractor import Extractor
+    from gongbao.model_folder import ModelFolder
+    from gongbao.schema import Document, LabelScheme
+
+Config = Annotated[
+    Path | None,
+    typer.Option("--config", help="The labelling configuration (label_config.xml); else the bundled one."),
+]
+Check = Annotated[
+    Path | None,
+    typer.Option("--config", help="Check labels and links against this labelling configuration."),
+]
+Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
+
+
+Files = Annotated[
+    list[str], typer.Argument(metavar="FILE", help="Bundled splits (train dev test all) or files.")
+]
+
+
+class Backend(StrEnum):
+    """What runs the model."""
+
+    auto = "auto"
+    onnx = "onnx"
+    torch = "torch"
+
+
+def print_json(value: Any) -> None:
+    """JSON to read, on standard output."""
+    print(json.dumps(value, ensure_ascii=False, indent=1))
+
+
+def many(count: int, what: str) -> str:
+    """`1 file`, `2 files`."""
+    return f"{count:,} {what}{'' if count == 1 else 's'}"
+
+
+def bundled_scheme(config: Path | None) -> LabelScheme:
+    """The scheme of a labelling configuration; None: the bundled one."""
+    from gongbao.files import bundled
+    from gongbao.label_studio import read_config
+
+    return read_config(config or bundled("annotations/label_config.xml")).scheme
+
+
+@contextmanager
+def naming_the_option(config: Path | None) -> Iterator[None]:
+    """Where the bundled scheme does not have a label or link, tell how to bring another."""
+    try:
+        yield
+    except DataError as error:
+        if config is None and "the scheme" in error.problem:
+            other = "another scheme is read with --config label_config.xml"
+            error.remedy = f"{error.remedy}; {other}" if error.remedy else other
+        raise
+
+
+def load_extractor(model: Path | None, backend: Backend) -> Extractor:
+    """The model named, or the default one, once its files are known to be whole. Either form of the weights is enough."""
+    from gongbao.extractor import Extractor
+    from gongbao.model_folder import CONFIG, ONNX, VOCABULARY, WEIGHTS, ModelFolder, default_model
+
+    folder = ModelFolder.load(model if model is not None else default_model())
+    weights = [name for name in (ONNX, WEIGHTS) if (folder.path / name).exists()]
+    if not weights:
+        raise UsageError(
+            f"{folder.path} holds neither {ONNX} nor {WEIGHTS}", remedy="copy the model folder again, whole"
+        )
+    check_files(folder, CONFIG, VOCABULARY, *weights)
+    return Extractor.load(folder.path, backend=backend.value)
+
+
+def check_files(folder: ModelFolder, *names: str) -> None:
+    """Check that these files of a model are whole."""
+    replace(folder, hashes={name: folder.hashes[name] for name in names if name in folder.hashes}).check()
+
+
+def read_articles(
+    inputs: Iterable[str], fail: Callable[[GongbaoError], None], published: str | None = None
+) -> Iterator[Document]:
+    """Documents of files, folders, JSONL and standard input. What fails is said and handed to `fail`; the rest goes on."""
+    from gongbao.articles import SUFFIXES, find_articles, read_article, read_article_bytes
+    from gongbao.corpus import read
+
+    seen: set[Path] = set()
+
+    def of(item: str) -> Iterator[Document]:
+        if item == "-":
+            yield read_article_bytes(sys.stdin.buffer.read(), "-")
+        elif item.lower().endswith((".jsonl", ".jsonl.gz")):
+            yield from read(item)
+        else:
+            passed_over: list[Path] = []
+            paths = list(find_articles([item], skipped=passed_over.append))
+            if passed_over:
+                say(
+                    f"{item}: {many(len(passed_over), 'file')} of other kinds passed over: {_first(passed_over)}"
+                )
+            if not paths:
+                raise DataError(
+                    "there is no article in the folder",
+                    file=item,
+                    remedy=f"articles end in {' '.join(SUFFIXES)}",
+                )
+            for path in paths:
+                if path.resolve() in seen:
+                    continue
+                seen.add(path.resolve())
+                try:
+                    yield read_article(path)
+                except GongbaoError as error:
+                    problem(error)
+
+    def problem(error: GongbaoError) -> None:
+        say(str(error))
+        fail(error)
+
+    for item in inputs:
+        try:
+            for document in of(item):
+                if published and "published" not in document.meta:
+                    document = document.replace(meta={**document.meta, "published": published})
+                yield document
+        except GongbaoError as error:
+            problem(error)
+
+
+def _first(paths: Sequence[Path], count: int = 5) -> str:
+    names = ", ".join(path.name for path in paths[:count])
+    return names if len(paths) <= count else f"{names}, …"
+
+
+def some(documents: Iterator[Document]) -> Iterator[Document]:
+    """The documents if there are any: an output from before is not replaced by one with nothing in it."""
+    first = next(documents, None)
+    if first is None:
+        raise GongbaoError("no report could be read; nothing was written")
+    return chain((first,), documents)
+
+
+def report_failed(failed: Sequence[GongbaoError]) -> None:
+    """Exit with code 1 if anything failed."""
+    if failed:
+        say(f"{many(len(failed), 'input')} could not be read, see above")
+        raise typer.Exit(1)
+
+
+def progress(documents: Iterable[Document], total: int | None = None) -> Iterator[Document]:
+    """Pass documents on and tell how many there were."""
+    for n, document in enumerate(documents, 1):
+        if n % 50 == 0 or n == total:
+            say(f"  {n} of {total} documents" if total else f"  {n} documents")
+        yield document
+
+
+def read_all(files: Sequence[str], config: Path | None) -> list[Document]:
+    """The documents of all files; labels and links are checked where a configuration is given."""
+    from gongbao.corpus import resolve
+
+    scheme = bundled_scheme(config) if config else None
+    return [document for name in files for document in resolve(name, scheme)]

@@ -1,0 +1,192 @@
+"""train, evaluate and predict: the main job."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from datetime import date
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from gongbao.cli.common import (
+    Backend,
+    Config,
+    Json,
+    bundled_scheme,
+    load_extractor,
+    many,
+    naming_the_option,
+    print_json,
+    progress,
+    read_articles,
+    report_failed,
+    some,
+)
+from gongbao.process import needing, say, writing_to
+from gongbao.schema import UNREAD, DataError, GongbaoError, UsageError
+
+if TYPE_CHECKING:
+    from gongbao.schema import Document, LabelScheme
+
+
+def add_to(app: typer.Typer) -> None:
+    """Register the commands."""
+    for command in (train, evaluate, predict):
+        app.command()(command)
+
+
+def train(
+    config: Annotated[
+        Path | None, typer.Option("--config", help="A TOML file; configs/default.toml shows all keys.")
+    ] = None,
+    changes: Annotated[
+        list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Change one key.")
+    ] = None,
+    output: Annotated[
+        Path | None, typer.Option("-o", "--output", help="The run's folder; else runs/NAME-DATE-TIME.")
+    ] = None,
+    resume: Annotated[bool, typer.Option("--resume", help="Go on with a run that was stopped.")] = False,
+) -> None:
+    """Fine-tune an encoder on annotated documents and print the run's folder."""
+    from gongbao.config import TrainConfig
+
+    wanted = TrainConfig.load(config, changes or ())
+    with needing("train"):
+        from gongbao.training import train as fine_tune
+    try:
+        with writing_to(output or Path("runs")):
+            print(fine_tune(wanted, output, resume=resume, report=say))
+    except KeyboardInterrupt:
+        say("the same command with --resume goes on from the last epoch that was saved, if one was")
+        raise
+
+
+def evaluate(
+    data: Annotated[
+        str, typer.Option("--data", help="A bundled split (train, dev, test) or a file with gold annotation.")
+    ],
+    model: Annotated[
+        Path | None, typer.Option("--model", help="A model's folder; else the default model.")
+    ] = None,
+    predictions: Annotated[
+        Path | None, typer.Option("--predictions", help="Predicted documents, of any system.")
+    ] = None,
+    output: Annotated[
+        Path | None, typer.Option("-o", "--output", help="Write the report here (.html, .json or .md).")
+    ] = None,
+    backend: Annotated[Backend, typer.Option(help="What runs the model.")] = Backend.auto,
+    config: Config = None,
+    as_json: Json = False,
+) -> None:
+    """Score a model's or any system's predictions against gold annotation."""
+    from gongbao.corpus import read, resolve
+    from gongbao.facts import prepare_gold
+    from gongbao.metrics import evaluate as score
+    from gongbao.report import score_table, write_report
+
+    if predictions is not None and model is not None:
+        raise UsageError("--model and --predictions exclude each other")
+    if predictions is None and config is not None:
+        raise UsageError("--config goes with --predictions: a model brings its own labels")
+    if output is not None and output.suffix.lower() not in (".html", ".json", ".md"):
+        raise UsageError(f"a report is .html, .json or .md, not {output.name!r}", remedy="-o report.html")
+    if predictions is not None:
+        name = predictions.name
+        scheme = bundled_scheme(config)
+        with naming_the_option(config):
+            gold = [prepare_gold(d, scheme) for d in resolve(data, scheme)]
+            predicted = [_valued(d, scheme) for d in read(predictions, scheme)]
+    else:
+        extractor = load_extractor(model, backend)
+        name = f"{extractor.folder.name} ({extractor.folder.path})"
+        scheme = extractor.folder.scheme
+        gold = [prepare_gold(d, scheme) for d in resolve(data, scheme)]
+        predicted = list(progress(extractor.stream(gold), len(gold)))
+    if not gold:
+        raise DataError("there are no documents to evaluate on", file=data)
+    try:
+        evaluation = score(gold, predicted)
+    except DataError as error:
+        raise error.within(file=f"{name} against {data}") from None
+    if output is not None:
+        with writing_to(output):
+            write_report(output, evaluation, gold, predicted, model=name, data=data, labels=scheme.labels)
+        say(f"report: {output}")
+    if as_json:
+        print_json(evaluation.to_json())
+    else:
+        print(score_table(evaluation))
+
+
+def _valued(document: Document, scheme: LabelScheme) -> Document:
+    """A system's document with values, and with facts if it brings none of its own."""
+    from gongbao.facts import normalise, prepare_gold
+
+    if not document.facts:
+        return prepare_gold(document, scheme)
+    return document if any(s.value is not UNREAD for s in document.spans) else normalise(document, scheme)
+
+
+def predict(
+    inputs: Annotated[list[str], typer.Argument(metavar="INPUT", help="Files or folders (txt html docx pdf), documents (jsonl), or - for one report on standard input.")],
+    model: Annotated[Path | None, typer.Option("--model", help="A model's folder; else the default model.")] = None,
+    output: Annotated[Path | None, typer.Option("-o", "--output", help="Where to; else standard output.")] = None,
+    form: Annotated[str | None, typer.Option("--format", help="jsonl (documents), facts (a JSON line each), csv, xlsx, parquet, html (a page to read); else by the output's name.")] = None,
+    backend: Annotated[Backend, typer.Option(help="What runs the model.")] = Backend.auto,
+    published: Annotated[str | None, typer.Option(help="The publication date of texts that do not say theirs, e.g. 2023-11-02.")] = None,
+) -> None:  # fmt: skip
+    """Extract spans, values and facts from reports.
+
+    What cannot be read is reported and the rest goes on; the exit code is 1 then.
+    """
+    from gongbao import tables
+
+    day = _day(published) if published is not None else None
+    page = form == "html" or (form is None and output is not None and output.suffix.lower() == ".html")
+    form = "html" if page else tables.format_of(output, form)
+    extractor = load_extractor(model, backend)
+    failed: list[GongbaoError] = []
+    documents = some(read_articles(inputs, failed.append, day))
+    count = facts = undated = 0
+    periods = [label for label, kind in extractor.folder.scheme.values.items() if kind == "period"]
+    written = _page(output, extractor.folder.scheme) if page else tables.writing(output, form)
+    with writing_to(output), written as add:
+        for document in progress(extractor.stream(documents)):
+            add(document)
+            count += 1
+            facts += len(document.facts)
+            undated += "published" not in document.meta and any(
+                s.label in periods and s.value is None for s in document.spans
+            )
+    if undated:
+        say(
+            f"{many(undated, 'document')} with times that have no dates, such as 今年, and no publication date to count "
+            "them from; --published gives one"
+        )
+    say(f"{many(count, 'document')}, {many(facts, 'fact')}" + (f": {output}" if output else ""))
+    report_failed(failed)
+
+
+@contextmanager
+def _page(output: Path | None, scheme: LabelScheme) -> Iterator[Callable[[Document], None]]:
+    """Documents to read: one HTML page with their spans in colour and their facts."""
+    from gongbao.files import replacing
+    from gongbao.report import extraction_view
+
+    documents: list[Document] = []
+    yield documents.append
+    page = extraction_view(documents, labels=scheme.labels)
+    if output is None:
+        print(page)
+        return
+    with replacing(output) as file:
+        file.write(page)
+
+
+def _day(published: str) -> str:
+    try:
+        return date.fromisoformat(published).isoformat()
+    except ValueError:
+        raise UsageError(f"--published {published!r} is no date", remedy="write it as 2023-11-02") from None

