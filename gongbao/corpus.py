@@ -13,6 +13,7 @@ import gzip
 import hashlib
 import json
 import re
+import tempfile
 import warnings
 import zlib
 from collections import Counter
@@ -24,9 +25,10 @@ from gongbao import conll, inline, label_studio
 from gongbao.files import bundled, replacing
 from gongbao.schema import DataError, Document, LabelScheme, UsageError
 
-SPLITS: Final = ("train", "dev", "test")
+SPLITS: Final = ("train", "dev", "test", "shift")
 TAGGED: Final = (".bmes", ".bio", ".bioes", ".conll")
 INDEX: Final = "index.json"
+FROZEN: Final = "splits.json"
 _SURROGATE: Final = re.compile("[\ud800-\udfff]")
 
 
@@ -277,7 +279,7 @@ def _write_folder(documents: Sequence[Document], path: Path) -> None:
 
 
 def resolve(name_or_path: Path | str, scheme: LabelScheme | None = None) -> list[Document]:
-    """The documents of a bundled split, `train`, `dev`, `test` or `all` of them, or else of a path (`read`).
+    """The documents of a bundled split, `train`, `dev`, `test`, `shift` or `all` of them, or else of a path (`read`).
 
     Raises:
         DataError: a split is not as it was frozen: its texts or annotation were changed.
@@ -286,32 +288,47 @@ def resolve(name_or_path: Path | str, scheme: LabelScheme | None = None) -> list
     name = str(name_or_path)
     if name != "all" and name not in SPLITS:
         return read(name_or_path, scheme)
+    chosen = SPLITS if name == "all" else (name,)
     try:
-        gold, splits = bundled("annotations/gold.json"), bundled("data/splits.json")
+        files = {split: bundled(f"data/{split}.jsonl") for split in chosen}
+        splits = bundled(f"data/{FROZEN}")
     except FileNotFoundError as error:
         raise UsageError(
             str(error), remedy=f"work in a checkout, or name a file instead of {name!r}"
         ) from None
-    by_id = {document.id: document for document in read(gold, scheme)}
-    frozen = _json_of(_text_of(splits), splits)
-    return [
-        d for split in (SPLITS if name == "all" else (name,)) for d in _frozen(split, frozen, by_id, splits)
-    ]
+    wanted = _json_of(_text_of(splits), splits)
+    found = []
+    for split, file in files.items():
+        documents = read(file, scheme)
+        if split_hash(documents) != wanted[split]["sha256"]:
+            raise DataError(
+                f"the frozen {split} split was changed",
+                file=file,
+                remedy="restore it and data/splits.json; figures on a changed split compare with no others",
+            )
+        found += documents
+    return found
 
 
-def _frozen(
-    split: str, frozen: Mapping[str, Any], by_id: Mapping[str, Document], file: Path
-) -> list[Document]:
-    remedy = "restore annotations/gold.json and data/splits.json; figures on a changed split compare with no others"
-    absent = [id for id in frozen[split] if id not in by_id]
-    if absent:
-        raise DataError(
-            f"the {split} split names {absent[0]!r}, which is not annotated", file=file, remedy=remedy
-        )
-    documents = [by_id[id] for id in frozen[split]]
-    if split_hash(documents) != frozen["sha256"][split]:
-        raise DataError(f"the frozen {split} split was changed", file=file, remedy=remedy)
-    return documents
+def frozen(parts: Mapping[str, Sequence[Document]]) -> dict[str, Any]:
+    """What splits.json holds: of each part the ids, and the hash that its file is held to."""
+    return {
+        name: {"documents": [d.id for d in part], "sha256": split_hash(part)} for name, part in parts.items()
+    }
+
+
+def freeze(parts: Mapping[str, Sequence[Document]], folder: Path | str) -> None:
+    """Write NAME.jsonl for each part and splits.json with their hashes, none of them before all of them are whole."""
+    folder = Path(folder)
+    folder.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=folder, prefix=".split.") as beside:
+        for name, documents in parts.items():
+            write(documents, Path(beside, f"{name}.jsonl"))
+        with replacing(Path(beside, FROZEN)) as file:
+            json.dump(frozen(parts), file, ensure_ascii=False, indent=1)
+            file.write("\n")
+        for path in sorted(Path(beside).iterdir()):
+            path.replace(folder / path.name)
 
 
 def split_hash(documents: Iterable[Document]) -> str:

@@ -19,7 +19,6 @@ from typing import Any, Final, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from gongbao.corpus import split_hash
 from gongbao.schema import Document, UsageError
 from gongbao.sentences import sentences
 
@@ -162,13 +161,6 @@ class Split:
         return "\n".join(
             [*told, f"{len(self.shared)} sentences stand in two of them", *map(str, self.shared)]
         )
-
-    def to_json(self) -> dict[str, Any]:
-        """What data/splits.json holds: the ids of each part, and the hash that freezes it."""
-        return {
-            **{name: [d.id for d in part] for name, part in self.parts.items()},
-            "sha256": {name: split_hash(part) for name, part in self.parts.items()},
-        }
 
 
 def place_and_year(document: Document) -> str | None:

@@ -457,12 +457,12 @@ def test_corpus_split_writes_three_files_and_lists_what_stands_on_both_sides(run
     assert "alike (1.00)" in out
     parts = [read(f"分 割/{name}.jsonl") for name in ("train", "dev", "test")]
     assert sorted(d.id for part in parts for d in part) == sorted(d.id for d in read(corpus_file))
-    assert names("分 割") == ["dev.jsonl", "test.jsonl", "train.jsonl"]
+    assert names("分 割") == ["dev.jsonl", "splits.json", "test.jsonl", "train.jsonl"]
     found = json.loads(run("corpus", "split", corpus_file, "-o", "b", "--ratios", "0.5,0.25,0.25", "--json"))
-    assert found["train"] == [d.id for d in parts[0]]
+    assert found["train"]["documents"] == [d.id for d in parts[0]]
     assert {"first", "second", "similarity"} == set(found["shared"][0])
     other = json.loads(run("corpus", "split", corpus_file, "-o", "c", "--seed", "7", "--json"))
-    assert other["sha256"] != found["sha256"]
+    assert other["train"]["sha256"] != found["train"]["sha256"]
 
 
 def test_corpus_split_replaces_all_files_or_none(run, work, corpus_file, monkeypatch):

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gongbao.corpus import read, resolve, split_hash, write
+from gongbao.corpus import SPLITS, freeze, read, resolve, split_hash, write
 from gongbao.schema import DataError, Document, LabelScheme, Link, Role, Span, UsageError
 
 SCHEME = LabelScheme(("METRIC", "AMOUNT"), (Role("VALUE", ("METRIC",), ("AMOUNT",)),))
@@ -265,37 +265,40 @@ def test_an_export_is_read_and_what_is_left_out_is_told(tmp_path: Path) -> None:
 
 @pytest.fixture
 def checkout(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A checkout with three annotated articles, one in each split."""
+    """A checkout with an annotated article in each split."""
     monkeypatch.setattr("gongbao.files.PACKAGE", tmp_path / "gongbao")
-    (tmp_path / "annotations").mkdir()
-    (tmp_path / "data").mkdir()
-    gold = tmp_path / "annotations" / "gold.json"
-    gold.write_text(json.dumps([task("x"), task("y"), task("z")]), encoding="utf-8")
-    parts = dict(zip(("train", "dev", "test"), read(gold), strict=True))
-    splits = {name: [d.id] for name, d in parts.items()} | {
-        "sha256": {n: split_hash([d]) for n, d in parts.items()}
-    }
-    (tmp_path / "data" / "splits.json").write_text(json.dumps(splits), encoding="utf-8")
+    freeze({name: [document(name[0])] for name in SPLITS}, tmp_path / "data")
     return tmp_path
 
 
 def test_bundled_splits_have_names(checkout: Path) -> None:
-    assert [d.id for d in resolve("all", SCHEME)] == ["x", "y", "z"]
-    assert [d.id for name in ("test", "dev", "train") for d in resolve(name)] == ["z", "y", "x"]
-    assert [d.id for d in resolve(checkout / "annotations" / "gold.json")] == ["x", "y", "z"]
+    assert [d.id for d in resolve("all", SCHEME)] == ["t", "d", "t", "s"]
+    assert [d.id for name in ("shift", "dev", "train") for d in resolve(name)] == ["s", "d", "t"]
+    assert [d.id for d in resolve(checkout / "data" / "dev.jsonl")] == ["d"]
 
 
 def test_a_changed_split_is_refused(checkout: Path) -> None:
-    gold = checkout / "annotations" / "gold.json"
-    gold.write_text(
-        gold.read_text(encoding="utf-8")[::-1].replace('"EULAV"', '"EGNAHC"', 1)[::-1], encoding="utf-8"
-    )
-    assert [d.id for d in resolve("dev")] == ["y"]
-    with pytest.raises(DataError, match="the frozen test split was changed"):
+    file = checkout / "data" / "test.jsonl"
+    file.write_text(file.read_text(encoding="utf-8").replace('"VALUE"', '"CHANGE"'), encoding="utf-8")
+    assert [d.id for d in resolve("dev")] == ["d"]
+    with pytest.raises(DataError, match="the frozen test split was changed") as caught:
         resolve("test")
-    gold.write_text(json.dumps([task("x")]), encoding="utf-8")
-    with pytest.raises(DataError, match="names 'y', which is not annotated"):
-        resolve("dev")
+    assert caught.value.file == file
+
+
+def test_a_full_disk_leaves_the_old_parts_as_they_were(
+    checkout: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(documents: object, path: Path) -> None:
+        if path.name == "test.jsonl":
+            raise OSError(28, "No space left on device")
+        write(documents, path)
+
+    before = {p.name: p.read_bytes() for p in (checkout / "data").iterdir()}
+    monkeypatch.setattr("gongbao.corpus.write", full)
+    with pytest.raises(OSError, match="No space"):
+        freeze({name: [document("new")] for name in SPLITS}, checkout / "data")
+    assert {p.name: p.read_bytes() for p in (checkout / "data").iterdir()} == before
 
 
 def test_without_the_bundled_corpus_names_are_refused(

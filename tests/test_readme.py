@@ -20,7 +20,7 @@ import typer
 import gongbao.report  # noqa: F401 - it finds its templates before the fixture below moves what is bundled
 from gongbao.checks import check
 from gongbao.cli import app, main
-from gongbao.corpus import read, write
+from gongbao.corpus import freeze, read, write
 from gongbao.facts import prepare_gold
 from gongbao.inline import parse
 from gongbao.label_studio import read_config, to_export
@@ -147,7 +147,7 @@ def checkout(monkeypatch, tmp_path, tiny_bert, tiny_model, documents):
     annotated = [d.replace(id=f"reports/{d.id}.txt") for d in documents]
     for name in ("annotations/gold.json", "export.json"):
         (tmp_path / name).write_text(json.dumps(to_export(annotated, read_config(config))), encoding="utf-8")
-    (tmp_path / "data" / "splits.json").write_text(json.dumps(split(annotated).to_json()), encoding="utf-8")
+    freeze(split(annotated).parts, tmp_path / "data")
     for name in ("one.jsonl", "other.jsonl"):
         write(documents, tmp_path / name)
 

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gongbao.corpus import split_hash
+from gongbao.corpus import frozen, split_hash
 from gongbao.schema import Document, Span, UsageError
 from gongbao.splitting import (
     DOCUMENT_GRAM,
@@ -156,8 +156,8 @@ def test_the_same_documents_and_seed_give_the_same_split() -> None:
     found = corpus(60)
     one, other = split(found, seed=3), split(found, seed=3)
     assert one == other
-    assert one.to_json()["sha256"]["dev"] == split_hash(one.dev)
-    assert [d.id for d in one.train] == one.to_json()["train"]
+    assert frozen(one.parts)["dev"]["sha256"] == split_hash(one.dev)
+    assert [d.id for d in one.train] == frozen(one.parts)["train"]["documents"]
     assert [d.id for d in one.train] == [d.id for d in found if d in one.train]
     assert split(found, seed=4).test != one.test
 

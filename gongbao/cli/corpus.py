@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-import tempfile
-from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -96,6 +94,7 @@ def corpus_split(
 
     Sentences that stand on both sides all the same, or nearly so, are listed.
     """
+    from gongbao.corpus import freeze, frozen
     from gongbao.splitting import split
 
     try:
@@ -104,24 +103,12 @@ def corpus_split(
         raise UsageError(f"--ratios {ratios!r} is not three numbers", remedy="e.g. 0.7,0.1,0.2") from None
     parts = split(read_all(files, config), ratios=(train, dev, test), seed=seed)
     with writing_to(output):
-        _write_together({f"{name}.jsonl": part for name, part in parts.parts.items()}, output)
-    say(f"train.jsonl, dev.jsonl, test.jsonl: {output}")
+        freeze(parts.parts, output)
+    say(f"train.jsonl, dev.jsonl, test.jsonl, splits.json: {output}")
     if as_json:
-        print_json({**parts.to_json(), "shared": [s.to_json() for s in parts.shared]})
+        print_json({**frozen(parts.parts), "shared": [s.to_json() for s in parts.shared]})
     else:
         print(parts)
-
-
-def _write_together(files: dict[str, Sequence[Document]], folder: Path) -> None:
-    """Write the files to the folder, none of them before all of them are whole."""
-    from gongbao.corpus import write
-
-    folder.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=folder, prefix=".split.") as beside:
-        for name, documents in files.items():
-            write(documents, Path(beside, name))
-        for name in files:
-            Path(beside, name).replace(folder / name)
 
 
 @corpus_app.command("agreement")
