@@ -15,7 +15,7 @@ import numpy as np
 import numpy.typing as npt
 
 from gongbao.facts import Linker, RuleLinker, complete
-from gongbao.model_folder import ModelFolder, default_model
+from gongbao.model_folder import CONFIG, ONNX, VOCABULARY, WEIGHTS, ModelFolder, default_model
 from gongbao.schema import Document, Span, SpanKey, UsageError
 from gongbao.sentences import sentences
 from gongbao.suspects import Judged
@@ -215,6 +215,7 @@ class Extractor:
 
         Raises:
             UsageError: no such model, a back end that is not installed, or a file that cannot be loaded.
+            DataError: a file that is to be loaded is not the one that was saved with the model.
         """
         described = ModelFolder.load(folder if folder is not None else default_model())
         if backend == "onnx" and described.onnx is None:
@@ -223,7 +224,14 @@ class Extractor:
                 remedy="write it with `gongbao model export`, or use --backend torch",
             )
         if backend != "torch" and described.onnx is not None:
+            described.check(CONFIG, VOCABULARY, ONNX)
             return cls(described, OnnxBackend(described.onnx, threads))
+        if not (described.path / WEIGHTS).exists():
+            raise UsageError(
+                f"{described.path} holds no {WEIGHTS}" + ("" if described.onnx else f" and no {ONNX}"),
+                remedy="copy the model folder again, whole",
+            )
+        described.check(CONFIG, VOCABULARY, WEIGHTS)
         return cls(described, TorchBackend(described, threads))
 
     @overload

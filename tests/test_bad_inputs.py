@@ -430,7 +430,7 @@ BAD = [
     model("model: weights cut", cut("model.safetensors"), "model.safetensors", "not the one that was saved", command="model info model"),
     model("model: weights of another", model_with(("model.safetensors", b"x")), "model.safetensors", "not the one", command="model export model"),
     model("model: weights gone", model_with(("model.safetensors", None)), "model.safetensors", "is missing", command="model export model"),
-    model("model: no weights of any form", model_with(("model.onnx", None), ("model.safetensors", None)), "neither model.onnx nor model.safetensors", "whole", code=2),
+    model("model: no weights of any form", model_with(("model.onnx", None), ("model.safetensors", None)), "no model.safetensors and no model.onnx", "whole", code=2),
     model("model: no ONNX file where it is asked for", model_with(("model.onnx", None)), "has no ONNX file", "gongbao model export", command="predict a.txt --model model --backend onnx -o out.csv", code=2),
     model("model: encoder's description changed", model_with(("config.json", "{}")), "config.json", "not the one", command="evaluate --data {corpus} --model model"),
 

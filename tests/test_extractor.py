@@ -12,8 +12,9 @@ from hypothesis import strategies as st
 
 from gongbao.extractor import Extractor, OnnxBackend, TorchBackend, emissions
 from gongbao.model_folder import ModelFolder
-from gongbao.schema import DataError, Document, UsageError
+from gongbao.schema import DataError, Document, GongbaoError, UsageError
 from gongbao.sentences import sentences
+from gongbao.windows import Vocabulary
 
 TEXT = "2023年前三季度,青石镇完成财政收入2.3亿元,占年度任务的88.6%。"
 
@@ -122,29 +123,38 @@ def test_a_model_without_its_onnx_file(tiny_model, tmp_path):
         Extractor.load(folder, backend="onnx")
 
 
-def test_a_damaged_onnx_file_is_named(tiny_model, tmp_path):
-    folder = shutil.copytree(tiny_model, tmp_path / "model")
-    (folder / "model.onnx").write_bytes(b"no model")
-    with pytest.raises(UsageError, match=r"model\.onnx cannot be loaded"):
-        Extractor.load(folder)
-
-
+@pytest.mark.parametrize("backend", ["onnx", "torch"])
+@pytest.mark.parametrize("name", ["config.json", "vocab.txt", "weights"])
 @pytest.mark.parametrize("damage", [lambda p: p.write_bytes(b"torn"), lambda p: p.unlink()])
-def test_damaged_weights_are_named(damage, tiny_model, tmp_path):
+def test_a_file_that_is_not_the_one_saved_is_named(damage, name, backend, tiny_model, tmp_path):
     folder = shutil.copytree(tiny_model, tmp_path / "model")
-    damage(folder / "model.safetensors")
-    with pytest.raises(UsageError, match="cannot be loaded") as caught:
-        Extractor.load(folder, backend="torch")
+    file = {"onnx": "model.onnx", "torch": "model.safetensors"}[backend] if name == "weights" else name
+    damage(folder / file)
+    with pytest.raises(
+        GongbaoError, match=r"not the one that was saved|is missing|no ONNX|no model\.safetensors"
+    ) as caught:
+        Extractor.load(folder, backend=backend)
     assert str(folder) in str(caught.value)
 
 
-@pytest.mark.parametrize("damage", [lambda p: p.write_bytes(b"\xff"), lambda p: p.unlink()])
-def test_a_damaged_vocabulary_is_named(damage, tiny_model, tmp_path):
+def test_what_is_not_loaded_is_not_read(tiny_model, tmp_path):
     folder = shutil.copytree(tiny_model, tmp_path / "model")
-    damage(folder / "vocab.txt")
-    with pytest.raises(DataError, match="cannot be read") as caught:
-        Extractor.load(folder)
-    assert str(folder / "vocab.txt") in str(caught.value)
+    (folder / "model.safetensors").write_bytes(b"torn")
+    assert Extractor.load(folder)("投入600余万元").spans
+    (folder / "model.safetensors").unlink()
+    assert Extractor.load(folder)("投入600余万元").spans
+
+
+def test_files_that_no_library_can_load_are_named(tiny_model, tmp_path):
+    folder = shutil.copytree(tiny_model, tmp_path / "model")
+    for name in ("model.onnx", "model.safetensors", "vocab.txt"):
+        (folder / name).write_bytes(b"\xff")
+    with pytest.raises(UsageError, match=r"model\.onnx cannot be loaded"):
+        OnnxBackend(folder / "model.onnx")
+    with pytest.raises(UsageError, match=r"weights in .* cannot be loaded"):
+        TorchBackend(ModelFolder.load(folder))
+    with pytest.raises(DataError, match="cannot be read"):
+        Vocabulary.load(folder / "vocab.txt")
 
 
 def test_the_torch_back_end_without_torch_names_the_extra(tiny_model, monkeypatch):

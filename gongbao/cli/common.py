@@ -6,7 +6,6 @@ import json
 import sys
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import replace
 from enum import StrEnum
 from itertools import chain
 from pathlib import Path
@@ -15,11 +14,10 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from gongbao.process import say
-from gongbao.schema import DataError, GongbaoError, UsageError
+from gongbao.schema import DataError, GongbaoError
 
 if TYPE_CHECKING:
     from gongbao.extractor import Extractor
-    from gongbao.model_folder import ModelFolder
     from gongbao.schema import Document, LabelScheme
 
 Config = Annotated[
@@ -77,23 +75,10 @@ def naming_the_option(config: Path | None) -> Iterator[None]:
 
 
 def load_extractor(model: Path | None, backend: Backend) -> Extractor:
-    """The model named, or the default one, once its files are known to be whole. Either form of the weights is enough."""
+    """The model named, or the default one."""
     from gongbao.extractor import Extractor
-    from gongbao.model_folder import CONFIG, ONNX, VOCABULARY, WEIGHTS, ModelFolder, default_model
 
-    folder = ModelFolder.load(model if model is not None else default_model())
-    weights = [name for name in (ONNX, WEIGHTS) if (folder.path / name).exists()]
-    if not weights:
-        raise UsageError(
-            f"{folder.path} holds neither {ONNX} nor {WEIGHTS}", remedy="copy the model folder again, whole"
-        )
-    check_files(folder, CONFIG, VOCABULARY, *weights)
-    return Extractor.load(folder.path, backend=backend.value)
-
-
-def check_files(folder: ModelFolder, *names: str) -> None:
-    """Check that these files of a model are whole."""
-    replace(folder, hashes={name: folder.hashes[name] for name in names if name in folder.hashes}).check()
+    return Extractor.load(model, backend=backend.value)
 
 
 def read_articles(

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from gongbao.cli.common import Json, check_files, print_json
+from gongbao.cli.common import Json, print_json
 from gongbao.process import needing, say, writing_to
 
 if TYPE_CHECKING:
@@ -49,7 +49,7 @@ def model_export(
     from gongbao.model_folder import CONFIG, VOCABULARY, WEIGHTS, ModelFolder
 
     folder = ModelFolder.load(model)
-    check_files(folder, CONFIG, WEIGHTS, VOCABULARY)
+    folder.check(CONFIG, WEIGHTS, VOCABULARY)
     with needing("train"):
         from gongbao.model import export_onnx
     with writing_to(folder.path):
