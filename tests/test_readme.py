@@ -151,6 +151,9 @@ def checkout(monkeypatch, tmp_path, tiny_bert, tiny_model, documents):
     for name in ("one.jsonl", "other.jsonl"):
         write(documents, tmp_path / name)
 
+    for name in ("texts.jsonl", "local.jsonl"):
+        lines = (json.dumps({"text": d.text * 10}) for d in documents)
+        (tmp_path / name).write_text("\n".join(lines), encoding="utf-8")
     for document in annotated:
         (tmp_path / document.id).write_text(document.text, encoding="utf-8", newline="")
     (tmp_path / "report.txt").write_text(documents[0].text, encoding="utf-8")
@@ -167,8 +170,10 @@ def checkout(monkeypatch, tmp_path, tiny_bert, tiny_model, documents):
 def test_the_commands_and_the_python_of_the_readme_run(checkout, monkeypatch, capsys, documents):
     for given, redirections in OURS:
         arguments = [*given]
-        if arguments[0] == "train":
+        if arguments[0] == "train" or "--folds" in arguments:
             arguments += [part for change in TINY for part in ("--set", change)]
+        if arguments[0] == "encoder":
+            arguments += ["--encoder", "tiny-bert", "--steps", "2"]
         if "<" in redirections:
             monkeypatch.setattr(
                 sys, "stdin", io.TextIOWrapper(io.BytesIO((checkout / redirections["<"]).read_bytes()))
