@@ -172,7 +172,7 @@ def test_the_commands_and_the_python_of_the_readme_run(checkout, monkeypatch, ca
         arguments = [*given]
         if arguments[0] == "train" or "--folds" in arguments:
             arguments += [part for change in TINY for part in ("--set", change)]
-        if arguments[0] == "encoder":
+        if arguments[1] == "adapt":
             arguments += ["--encoder", "tiny-bert", "--steps", "2"]
         if "<" in redirections:
             monkeypatch.setattr(

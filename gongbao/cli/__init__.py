@@ -16,7 +16,7 @@ from typer.main import get_command
 from gongbao.cli import main_job
 from gongbao.cli.annotations import annotations_app, articles_app
 from gongbao.cli.corpus import corpus_app
-from gongbao.cli.models import encoder_app, model_app
+from gongbao.cli.models import model_app
 from gongbao.process import guarded, say
 
 app = typer.Typer(
@@ -31,7 +31,6 @@ app.add_typer(articles_app, name="articles")
 app.add_typer(annotations_app, name="annotations")
 app.add_typer(corpus_app, name="corpus")
 app.add_typer(model_app, name="model")
-app.add_typer(encoder_app, name="encoder")
 
 
 def _version(wanted: bool) -> None:

