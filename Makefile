@@ -27,7 +27,7 @@ $(READY): pyproject.toml constraints.txt
 # Fine-tune on the bundled articles, evaluate on the test split, extract from a bundled report.
 demo: $(READY)
 	rm -rf $(OUT) $(MODEL)
-	$(BIN)/python train.py --config configs/default.toml --set name=demo -o $(MODEL)
+	$(BIN)/python train.py --config configs/demo.toml -o $(MODEL)
 	$(BIN)/python evaluate.py --model $(MODEL) --data test -o $(OUT)/report.html
 	$(BIN)/python predict.py data/demo/report.docx --model $(MODEL) -o $(OUT)/facts.xlsx
 	$(BIN)/python predict.py data/demo/report.docx --model $(MODEL) --format facts -o $(OUT)/facts.jsonl

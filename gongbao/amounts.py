@@ -53,6 +53,7 @@ class _Unit:
 _UNITS_TABLE: Final = """
 money    CNY    1      -          -   元 块钱 圆 元人民币 圆人民币 人民币 RMB CNY
 money    CNY    1/10   -          -   角 毛钱
+money    CNY    1/100  -          -   分钱
 money    USD    1      -          -   美元 美金 USD
 money    EUR    1      -          -   欧元 EUR
 money    HKD    1      -          -   港元 港币 港币元 HKD
@@ -164,6 +165,7 @@ _MEASURES_TABLE: Final = """
 笔 单 票 封 通 句 首 出 曲 集 档 桌 席 顶 粒 颗 朵 串 层 跨 代 季 盘 盆 堆 具 杆 扇 樘 榀 站次 样 方面 页 枝 茬 则 股 台阵
 大类 小类 大项 小项 大件 门类 品种
 学时 课时 学分 学期 人天 人日 人年 工时 工日 台班 亩次 头次 只次 车次 架次 班次 航次 列次 标次 批次 轮次 频次 人份 剂次 针次 针剂
+遍 任 稿 趟 回 圈 排 声 步 站 讲 管 碗 兜 车 基 头只 重量箱 羊单位 标台 笼次 条段
 户数 人数 台套 套件 座处 处点 个次 标箱 标准箱 TEU 只鸡 羽份 锭 纱锭 蒸吨 载重吨 总吨 吨公里 人公里 车公里 名次
 """
 # Counted nouns that take 个 or stand without it: 3000个学位, 百万学位.

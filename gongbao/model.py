@@ -6,7 +6,10 @@ It is transformers' own AutoModelForTokenClassification, so a model folder loads
 from __future__ import annotations
 
 import io
+import shutil
+import tempfile
 import warnings
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -14,11 +17,13 @@ import numpy as np
 import numpy.typing as npt
 import torch
 from torch import nn
+from torch.nn.utils import parametrize
 from transformers import AutoModelForTokenClassification, PreTrainedModel
 from transformers.utils import logging as hf_logging
 
 from gongbao.files import replacing
-from gongbao.model_folder import ONNX, ModelFolder
+from gongbao.model_folder import DESCRIPTION, ONNX, WEIGHTS, ModelFolder
+from gongbao.schema import UsageError
 from gongbao.tagging import TagSet
 
 # Its reports about weights of the head that are new are expected here; errors are raised anyway.
@@ -80,11 +85,28 @@ class _Logits(nn.Module):
         return self.model(input_ids=input_ids, attention_mask=attention_mask).logits
 
 
-def export_onnx(folder: Path) -> Path:
-    """Write `model.onnx` (fp32, any number and width of windows) beside the weights of a model folder."""
+class _Stored(nn.Module):
+    """A weight that is kept in half precision and computed with in full."""
+
+    def forward(self, half: torch.Tensor) -> torch.Tensor:
+        return half.float()
+
+
+def export_onnx(folder: Path, *, half: bool = False) -> Path:
+    """Write `model.onnx` (any number and width of windows) beside the weights of a model folder.
+
+    Args:
+        half: keep the weights as fp16, in a file half as large. ONNX Runtime widens them once when it loads the file and
+            computes in fp32 all the same; what is lost is what rounding to fp16 loses.
+    """
     model = AutoModelForTokenClassification.from_pretrained(
         folder, dtype=torch.float32, attn_implementation="eager", use_safetensors=True
     )
+    if half:
+        for part in list(model.modules()):
+            for name, weight in list(part.named_parameters(recurse=False)):
+                setattr(part, name, nn.Parameter(weight.detach().half(), requires_grad=False))
+                parametrize.register_parametrization(part, name, _Stored(), unsafe=True)
     example = torch.ones((2, 16), dtype=torch.int64)
     axes = {0: "windows", 1: "width"}
     names = ["input_ids", "attention_mask"]
@@ -100,12 +122,39 @@ def export_onnx(folder: Path) -> Path:
             input_names=names,
             output_names=["logits"],
             dynamic_axes=dict.fromkeys((*names, "logits"), axes),
+            # Folding would widen the weights in the file.
+            do_constant_folding=not half,
             dynamo=False,
         )
     _compare(model, buffer.getvalue())
     with replacing(folder / ONNX, "wb") as file:
         file.write(buffer.getvalue())
     return folder / ONNX
+
+
+def halve(folder: ModelFolder, out: Path) -> Path:
+    """Write a model with its weights rounded to fp16, in both forms, half as large: for a download.
+
+    Raises:
+        UsageError: the folder that is to be written is there already.
+    """
+    if out.exists():
+        raise UsageError(f"{out} is there already", remedy="name another folder")
+    model = AutoModelForTokenClassification.from_pretrained(
+        folder.path, dtype=torch.float16, use_safetensors=True
+    )
+    out.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=out.parent, prefix=f".{out.name}.") as place:
+        beside = Path(place) / out.name
+        model.save_pretrained(beside)
+        for file in folder.path.iterdir():
+            if file.is_file() and not (beside / file.name).exists() and file.name not in (ONNX, DESCRIPTION):
+                shutil.copyfile(file, beside / file.name)
+        (beside / WEIGHTS).chmod(0o644)
+        export_onnx(beside, half=True)
+        replace(folder, path=beside).hashed().save()
+        beside.rename(out)
+    return out
 
 
 def _compare(model: PreTrainedModel, exported: bytes, tolerance: float = 1e-3) -> None:

@@ -4,9 +4,12 @@ import numpy as np
 import onnxruntime
 import pytest
 import torch
+from safetensors.torch import load_file
 
-from gongbao.model import export_onnx, load_model, logits, new_model
+from gongbao.extractor import Extractor
+from gongbao.model import export_onnx, halve, load_model, logits, new_model
 from gongbao.model_folder import ModelFolder
+from gongbao.schema import UsageError
 from gongbao.tagging import TagSet
 
 
@@ -48,3 +51,31 @@ def test_an_export_that_computes_something_else_is_not_written(tiny_model, tmp_p
     with pytest.raises(RuntimeError, match="off by"):
         export_onnx(folder)
     assert (folder / "model.onnx").read_bytes() == before
+
+
+def test_a_halved_model_is_half_as_large_and_finds_the_same(tiny_model, documents, tmp_path):
+    folder = ModelFolder.load(tiny_model)
+    out = halve(folder, tmp_path / "models" / "small")
+    small = ModelFolder.load(out)
+    small.check()
+    assert (out / "model.safetensors").stat().st_size < 0.6 * (
+        tiny_model / "model.safetensors"
+    ).stat().st_size
+    assert load_file(out / "model.safetensors")["classifier.weight"].dtype == torch.float16
+    assert {p.name for p in out.iterdir()} == {p.name for p in tiny_model.iterdir()}
+    whole = [d.spans for d in Extractor.load(tiny_model)(documents)]
+    for backend in ("onnx", "torch"):
+        found = [d.spans for d in Extractor.load(out, backend=backend)(documents)]
+        assert [[s.key for s in spans] for spans in found] == [[s.key for s in spans] for spans in whole]
+    with pytest.raises(UsageError, match="there already"):
+        halve(folder, out)
+
+
+def test_a_halved_model_that_cannot_be_written_leaves_nothing(tiny_model, tmp_path, monkeypatch):
+    def full(*_, **__):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("gongbao.model.export_onnx", full)
+    with pytest.raises(OSError, match="No space"):
+        halve(ModelFolder.load(tiny_model), tmp_path / "small")
+    assert list(tmp_path.iterdir()) == []

@@ -47,14 +47,19 @@ def model_info(
 @model_app.command("export")
 def model_export(
     model: Annotated[Path, typer.Argument(metavar="FOLDER", help="A model's folder.")],
-) -> None:
+    half: Annotated[Path | None, typer.Option("--half", metavar="FOLDER", help="Write another folder, with the weights rounded to fp16: half as large.")] = None,
+) -> None:  # fmt: skip
     """Write model.onnx from the weights, for inference without torch."""
     from gongbao.model_folder import CONFIG, VOCABULARY, WEIGHTS, ModelFolder
 
     folder = ModelFolder.load(model)
     folder.check(CONFIG, WEIGHTS, VOCABULARY)
     with needing("train"):
-        from gongbao.model import export_onnx
+        from gongbao.model import export_onnx, halve
+    if half is not None:
+        with writing_to(half):
+            print(halve(folder, half))
+        return
     with writing_to(folder.path):
         written = export_onnx(folder.path)
         folder.hashed().save()
