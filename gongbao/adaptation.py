@@ -13,7 +13,6 @@ from __future__ import annotations
 
 import gzip
 import json
-import os
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass
@@ -202,54 +201,33 @@ def adapt(
         torch.set_num_threads(config.threads)
     start = character_encoder(encoder, layers)
     vocabulary = Vocabulary.load(start / "vocab.txt")
-    mask = vocabulary.tokens.index(MASK)
+    if MASK not in vocabulary.tokens:
+        raise UsageError(
+            f"the vocabulary of {encoder!r} has no {MASK}", remedy="name a model that was trained with masks"
+        )
     texts = _Texts(sources, vocabulary, config)
-    torch.manual_seed(config.seed)
-    device = "cuda" if torch.cuda.is_available() else "cpu"
-    model: Any = AutoModel.from_pretrained(
-        start,
-        dtype=torch.float32,
-        hidden_dropout_prob=0.0,
-        attention_probs_dropout_prob=0.0,
-        use_safetensors=True,
-    ).to(device)
-    head = _Head(model.config.hidden_size, len(vocabulary)).to(device)
-    optimizer = torch.optim.AdamW(
-        [
-            {"params": list(model.parameters()), "lr": config.encoder_rate},
-            {"params": list(head.parameters()), "lr": config.head_rate},
-        ],
-        weight_decay=0.01,
-        betas=(0.9, 0.98),
-    )
-    schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, lambda step: _rate(step, config))
-    run = _Run(model, head, optimizer, vocabulary, mask, config, device)
-    step = 0
-    losses: list[dict[str, float]] = []
-    if resume:
-        step, losses = _restore(folder / STATE, run)
-        schedule.last_epoch = step
+    run = _Run.begin(start, vocabulary, config)
+    step, losses = _restore(folder / STATE, run) if resume else (0, [])
     report(
         f"{sum(texts.characters):,} characters in {len(sources)} files, from step {step} to {config.steps}"
     )
     began, first = time.monotonic(), step
-    mean = 0.0
+    since: list[float] = []
     while step < config.steps:
-        for group, base in zip(optimizer.param_groups, schedule.base_lrs, strict=True):
-            group["lr"] = base * _rate(step, config)
         # Every step draws from a generator of its own, so that a resumed run sees the windows it would have seen.
         rng = np.random.default_rng((config.seed, step))
-        mean += run.step(texts.draw(rng, config.batch_size, config.width - 2), rng)
+        since.append(run.step(step, texts.draw(rng, config.batch_size, config.width - 2), rng))
         step += 1
-        if step % save_every == 0 or step == config.steps:
-            losses.append({"step": step, "train": mean / save_every, "held_out": run.loss(texts.held_out)})
-            mean = 0.0
-            seconds = (time.monotonic() - began) / (step - first)
-            report(
-                f"step {step}: loss {losses[-1]['train']:.3f}, held out {losses[-1]['held_out']:.3f}, {seconds:.2f} s a step"
-            )
-            if step < config.steps * (1 - config.decay):
-                _save_state(folder / STATE, step, losses, run)
+        if step % save_every and step < config.steps:
+            continue
+        losses.append({"step": step, "train": float(np.mean(since)), "held_out": run.loss(texts.held_out)})
+        since.clear()
+        report(
+            f"step {step}: loss {losses[-1]['train']:.3f}, held out {losses[-1]['held_out']:.3f}, "
+            f"{(time.monotonic() - began) / (step - first):.2f} s a step"
+        )
+        if step < config.steps * (1 - config.decay):
+            _save_state(folder / STATE, step, losses, run)
     _finish(folder, run, start, sources, texts, encoder, losses)
     return folder
 
@@ -270,8 +248,25 @@ class _Run:
     config: Adaptation
     device: str
 
-    def step(self, windows: npt.NDArray[np.int64], rng: np.random.Generator) -> float:
+    @classmethod
+    def begin(cls, encoder: Path, vocabulary: Vocabulary, config: Adaptation) -> _Run:
+        """The encoder's weights with a fresh head."""
+        torch.manual_seed(config.seed)
+        device = "cuda" if torch.cuda.is_available() else "cpu"
+        model: Any = AutoModel.from_pretrained(
+            encoder, dtype=torch.float32, hidden_dropout_prob=0.0, attention_probs_dropout_prob=0.0,
+            use_safetensors=True,
+        ).to(device)  # fmt: skip
+        head = _Head(model.config.hidden_size, len(vocabulary)).to(device)
+        groups = [{"params": list(model.parameters())}, {"params": list(head.parameters())}]
+        optimizer = torch.optim.AdamW(groups, weight_decay=0.01, betas=(0.9, 0.98))
+        return cls(model, head, optimizer, vocabulary, vocabulary.tokens.index(MASK), config, device)
+
+    def step(self, number: int, windows: npt.NDArray[np.int64], rng: np.random.Generator) -> float:
         """One batch forward and back; the mean loss of its hidden characters."""
+        rates = self.config.encoder_rate, self.config.head_rate
+        for group, rate in zip(self.optimizer.param_groups, rates, strict=True):
+            group["lr"] = rate * _rate(number, self.config)
         loss = self._loss(windows, rng)
         loss.backward()  # type: ignore[no-untyped-call]
         parameters = [p for group in self.optimizer.param_groups for p in group["params"]]
@@ -342,4 +337,3 @@ def _finish(
     with replacing(folder / RECORD) as file:
         json.dump(record, file, ensure_ascii=False, indent=1)
     (folder / STATE).unlink(missing_ok=True)
-    os.sync()

@@ -2,6 +2,7 @@
 
 import gzip
 import json
+import shutil
 
 import numpy as np
 import pytest
@@ -125,3 +126,11 @@ def test_weights_are_read_behind_the_name(tmp_path):
     odd = tmp_path / "a=3"
     odd.touch()
     assert Source.parse(str(odd)) == Source(odd)
+
+
+def test_an_encoder_without_a_mask_cannot_be_adapted(tiny_bert, texts, tmp_path):
+    plain = shutil.copytree(tiny_bert, tmp_path / "plain")
+    vocabulary = (plain / "vocab.txt").read_text(encoding="utf-8").replace("[MASK]", "[unused2]")
+    (plain / "vocab.txt").write_text(vocabulary, encoding="utf-8")
+    with pytest.raises(UsageError, match=r"has no \[MASK\]"):
+        adapt(texts, tmp_path / "out", SMALL, encoder=str(plain))

@@ -164,9 +164,8 @@ def corpus_suspects(
         documents = [document for name in files for document in resolve(name, scheme)]
     judged = None
     if folds:
-        wanted = TrainConfig.load(recipe, changes or ())
-        if config is not None:
-            wanted = TrainConfig.load(recipe, [*(changes or ()), f"data.scheme={json.dumps(str(config))}"])
+        own = [] if config is None else [f"data.scheme={json.dumps(str(config))}"]
+        wanted = TrainConfig.load(recipe, [*(changes or ()), *own])
         with needing("train"):
             from gongbao.held_out import judge_by_folds
         with writing_to(work):
