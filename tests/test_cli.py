@@ -701,3 +701,20 @@ def test_the_scripts_at_the_top_are_the_commands(name, work):
     assert done.stdout.startswith(f"Usage: gongbao {name} ")
     missing = [sys.executable, str(ROOT / f"{name}.py"), "--nope"]
     assert subprocess.run(missing, env=environment(), capture_output=True, timeout=60).returncode == 2
+
+
+def test_corpus_suspects_lists_and_writes_them(run, work, corpus_file, tiny_model):
+    out = run("corpus", "suspects", corpus_file, "--model", tiny_model, "-o", "suspects.jsonl", "--most", "1")
+    assert out.count("\n") <= 2
+    found = [json.loads(line) for line in Path("suspects.jsonl").read_text(encoding="utf-8").splitlines()]
+    assert f"{len(found)} suspect" in run.err
+    assert [f["sureness"] for f in found] == sorted((f["sureness"] for f in found), reverse=True)
+    run("corpus", "suspects", corpus_file, "--model", tiny_model, "--folds", "2", code=2)
+    assert "--folds and --model exclude each other" in run.err
+
+
+def test_model_export_half_writes_another_folder(run, work, tiny_model):
+    assert run("model", "export", tiny_model, "--half", "small").strip() == "small"
+    assert "small" in run("model", "info", "small")
+    run("model", "export", tiny_model, "--half", "small", code=2)
+    assert "is there already" in run.err
