@@ -283,7 +283,7 @@ def resolve(name_or_path: Path | str, scheme: LabelScheme | None = None) -> list
 
     Raises:
         DataError: a split is not as it was frozen: its texts or annotation were changed.
-        UsageError: the bundled corpus, which a wheel leaves out, is not there.
+        UsageError: the bundled corpus is not there.
     """
     name = str(name_or_path)
     if name != "all" and name not in SPLITS:
