@@ -8,8 +8,6 @@ both sides (--sentences), drawn with a fixed seed. Runs of 25 characters and mor
 """
 
 import argparse
-import gzip
-import json
 import math
 import random
 import re
@@ -19,11 +17,12 @@ from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
+from sweep import texts as records
 
 from gongbao.corpus import resolve
 from gongbao.schema import Document, Span
 from gongbao.sentences import sentences
-from gongbao.splitting import _grams, folded
+from gongbao.splitting import folded, hashed_grams
 
 RUN = 25
 SHINGLE = 12
@@ -32,10 +31,7 @@ NUMBER = re.compile(r"[0-9０-９]+(?:[.．,，][0-9０-９]+)*\s*[^\s0-9，。�
 
 def raw_texts(paths: Sequence[Path]) -> Iterator[str]:
     """The texts of all files."""
-    for path in paths:
-        with (gzip.open if path.suffix == ".gz" else open)(path, "rt", encoding="utf-8") as file:
-            for line in file:
-                yield json.loads(line)["text"]
+    return (record["text"] for _, record in records(list(paths)))
 
 
 def cut(texts: Sequence[str]) -> list[str]:
@@ -112,13 +108,13 @@ def shared_runs(texts: Sequence[str], real: Iterator[str]) -> list[str]:
     plain = [folded(t) for t in texts]
     for n, text in enumerate(plain):
         if len(text) >= RUN:
-            ours |= {int(g): (n, at) for at, g in enumerate(_grams(text, RUN))}
+            ours |= {int(g): (n, at) for at, g in enumerate(hashed_grams(text, RUN))}
     wanted = np.sort(np.array(list(ours), dtype=np.uint64))
     hits: set[tuple[int, int]] = set()
     for text in real:
         other = folded(text)
         if len(other) >= RUN:
-            grams = _grams(other, RUN)
+            grams = hashed_grams(other, RUN)
             at = np.minimum(np.searchsorted(wanted, grams), len(wanted) - 1)
             hits |= {ours[int(g)] for g in grams[wanted[at] == grams]}
     runs = []
@@ -133,7 +129,7 @@ def shared_runs(texts: Sequence[str], real: Iterator[str]) -> list[str]:
 
 def nearest(documents: Sequence[Document]) -> tuple[float, str, str]:
     """The two documents that share most of their shingles, as a share of the shorter one's."""
-    sets = [set(_grams(folded(d.text), SHINGLE).tolist()) for d in documents]
+    sets = [set(hashed_grams(folded(d.text), SHINGLE).tolist()) for d in documents]
     holders: dict[int, list[int]] = {}
     for n, one in enumerate(sets):
         for gram in one:

@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import gzip
 import json
+import shutil
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass
@@ -27,6 +28,8 @@ from transformers import AutoModel, PreTrainedModel
 
 from gongbao.encoder import character_encoder
 from gongbao.files import replacing, sha256
+from gongbao.model import has_bf16
+from gongbao.model_folder import VOCABULARY
 from gongbao.schema import DataError, UsageError
 from gongbao.windows import MASK, Vocabulary
 
@@ -200,7 +203,7 @@ def adapt(
     if config.threads:
         torch.set_num_threads(config.threads)
     start = character_encoder(encoder, layers)
-    vocabulary = Vocabulary.load(start / "vocab.txt")
+    vocabulary = Vocabulary.load(start / VOCABULARY)
     if MASK not in vocabulary.tokens:
         raise UsageError(
             f"the vocabulary of {encoder!r} has no {MASK}", remedy="name a model that was trained with masks"
@@ -290,8 +293,7 @@ class _Run:
         seen, hidden = mask_windows(windows, self.config.masked, self.vocabulary, self.mask, rng)
         edge = np.ones((len(windows), 1), np.int64)
         tokens = np.concatenate([edge * self.vocabulary.cls, seen, edge * self.vocabulary.sep], axis=1)
-        bf16 = self.device == "cuda" or bool(torch.cpu.get_capabilities().get("avx512_bf16", False))
-        with torch.autocast(self.device, dtype=torch.bfloat16, enabled=bf16):
+        with torch.autocast(self.device, dtype=torch.bfloat16, enabled=has_bf16()):
             states = self.model(input_ids=torch.from_numpy(tokens).to(self.device)).last_hidden_state[:, 1:-1]
             where = torch.from_numpy(hidden).to(self.device)
             logits = self.head(states[where], self.model.get_input_embeddings().weight)
@@ -324,7 +326,7 @@ def _finish(
 ) -> None:  # fmt: skip
     model: PreTrainedModel = run.model
     model.save_pretrained(folder)
-    (folder / "vocab.txt").write_bytes((start / "vocab.txt").read_bytes())
+    shutil.copyfile(start / VOCABULARY, folder / VOCABULARY)
     record = {
         "encoder": encoder,
         "config": asdict(run.config),

@@ -317,18 +317,20 @@ def frozen(parts: Mapping[str, Sequence[Document]]) -> dict[str, Any]:
     }
 
 
-def freeze(parts: Mapping[str, Sequence[Document]], folder: Path | str) -> None:
-    """Write NAME.jsonl for each part and splits.json with their hashes, none of them before all of them are whole."""
+def freeze(parts: Mapping[str, Sequence[Document]], folder: Path | str) -> dict[str, Any]:
+    """Write NAME.jsonl for each part and splits.json, which is returned; none of them before all of them are whole."""
     folder = Path(folder)
+    manifest = frozen(parts)
     folder.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=folder, prefix=".split.") as beside:
         for name, documents in parts.items():
             write(documents, Path(beside, f"{name}.jsonl"))
         with replacing(Path(beside, FROZEN)) as file:
-            json.dump(frozen(parts), file, ensure_ascii=False, indent=1)
+            json.dump(manifest, file, ensure_ascii=False, indent=1)
             file.write("\n")
         for path in sorted(Path(beside).iterdir()):
             path.replace(folder / path.name)
+    return manifest
 
 
 def split_hash(documents: Iterable[Document]) -> str:

@@ -9,6 +9,7 @@ from typing import Final
 from gongbao.config import TrainConfig
 from gongbao.corpus import split_hash, write
 from gongbao.extractor import Extractor
+from gongbao.files import replacing
 from gongbao.model_folder import DESCRIPTION
 from gongbao.schema import Document, UsageError
 from gongbao.splitting import folds
@@ -24,7 +25,6 @@ def judge_by_folds(
     folder: Path,
     *,
     count: int = 4,
-    always: Sequence[str] = (),
     report: Callable[[str], None] = print,
 ) -> dict[str, Judged]:
     """Train `count` models, each on all folds but one, and let it judge that one.
@@ -35,31 +35,37 @@ def judge_by_folds(
     Args:
         config: the recipe; its `data` is replaced.
         folder: where the folds' data and runs lie.
-        always: names of splits or files that every model learns from as well.
 
     Raises:
         UsageError: too few documents for the folds, or a folder that was made from other documents.
     """
     parts = folds(documents, count, seed=config.training.seed)
     mark = folder / "documents.sha256"
-    told = f"{split_hash(list(documents))} {count}\n"
+    told = f"{split_hash(documents)} {count}\n"
     if mark.exists() and mark.read_text(encoding="utf-8") != told:
         raise UsageError(f"{folder} was made from other documents or folds", remedy="name another folder")
-    folder.mkdir(parents=True, exist_ok=True)
-    mark.write_text(told, encoding="utf-8")
+    with replacing(mark) as file:
+        file.write(told)
     judged: dict[str, Judged] = {}
     for n, held_out in enumerate(parts, 1):
         own = folder / f"fold-{n}"
-        data = folder / f"fold-{n}.jsonl"
-        ids = {d.id for d in held_out}
-        write([d for d in documents if d.id not in ids], data)
-        # No document is set aside to choose an epoch: on some of those learned from the last one is the best.
-        some = folder / f"fold-{n}-dev.jsonl"
-        write([d for d in documents if d.id not in ids][:_WATCHED], some)
-        named = config.data.model_copy(update={"train": [str(data), *always], "dev": [str(some)]})
-        recipe = config.model_copy(update={"data": named})
         if not (own / DESCRIPTION).exists():
             report(f"fold {n} of {count}: {len(held_out)} documents held out")
-            train(recipe, own, resume=(own / "train.toml").exists(), report=report)
+            held = {d.id for d in held_out}
+            _train([d for d in documents if d.id not in held], config, own, report)
         judged |= Extractor.load(own).judge(held_out)
     return judged
+
+
+def _train(
+    documents: Sequence[Document], config: TrainConfig, folder: Path, report: Callable[[str], None]
+) -> None:
+    """Train on all of the documents: to choose an epoch none is set aside, some of those learned from are watched."""
+    data, watched = (folder.with_name(f"{folder.name}{name}.jsonl") for name in ("", "-dev"))
+    write(documents, data)
+    write(documents[:_WATCHED], watched)
+    named = config.data.model_copy(update={"train": [str(data)], "dev": [str(watched)]})
+    train(
+        config.model_copy(update={"data": named}), folder,
+        resume=(folder / "train.toml").exists(), report=report,
+    )  # fmt: skip

@@ -51,6 +51,13 @@ def new_model(encoder: Path, tagset: TagSet, dropout: float = 0.1) -> PreTrained
     return model
 
 
+def has_bf16() -> bool:
+    """Whether the device computes in bf16 itself: a processor without the instructions emulates it, many times slower than fp32."""
+    if torch.cuda.is_available():
+        return bool(torch.cuda.is_bf16_supported())
+    return bool(torch.cpu.get_capabilities().get("avx512_bf16", False))
+
+
 def load_model(folder: ModelFolder) -> PreTrainedModel:
     """A saved model for inference, in fp32 on the CPU, or on the GPU if there is one."""
     model: PreTrainedModel = AutoModelForTokenClassification.from_pretrained(

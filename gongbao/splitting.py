@@ -304,7 +304,7 @@ def _alike(
     first: dict[str, int] = {}
     same = [(first[t], n, 1.0) for n, t in enumerate(texts) if t and first.setdefault(t, n) != n]
     kept = [n for text, n in first.items() if text]
-    shingles = lru_cache(maxsize=256)(lambda n: np.unique(_grams(texts[n], gram)))
+    shingles = lru_cache(maxsize=256)(lambda n: np.unique(hashed_grams(texts[n], gram)))
     near = []
     for a, b in sorted(_candidates([texts[n] for n in kept], gram, threshold)):
         i, j = kept[a], kept[b]
@@ -318,7 +318,7 @@ def _alike(
     return iter(sorted(same + near))
 
 
-def _grams(text: str, n: int) -> Hashes:
+def hashed_grams(text: str, n: int) -> Hashes:
     """A 64-bit hash of each n-gram of a text, in order; of a shorter text, of all of it."""
     codes = np.frombuffer(text.encode("utf-32-le", "surrogatepass"), dtype=np.uint32).astype(np.uint64)
     count = max(1, len(codes) - n + 1)
@@ -363,7 +363,7 @@ def _signatures(texts: Sequence[str], gram: int) -> NDArray[np.uint32]:
     begin = size = 0
     batch: list[NDArray[np.uint32]] = []
     for n, text in enumerate(texts):
-        batch.append((_grams(text, gram) >> np.uint64(32)).astype(np.uint32))
+        batch.append((hashed_grams(text, gram) >> np.uint64(32)).astype(np.uint32))
         size += len(batch[-1])
         if size >= _BATCH or n == len(texts) - 1:
             joined = np.concatenate(batch)

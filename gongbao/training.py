@@ -42,7 +42,7 @@ from gongbao.facts import prepare_gold
 from gongbao.files import bundled, replacing
 from gongbao.label_studio import read_config
 from gongbao.metrics import count_spans, evaluate, total
-from gongbao.model import export_onnx, logits, new_model
+from gongbao.model import export_onnx, has_bf16, logits, new_model
 from gongbao.model_folder import DESCRIPTION, ONNX, RUNS, VOCABULARY, ModelFolder
 from gongbao.schema import DataError, Document, LabelScheme, UsageError
 from gongbao.splitting import split
@@ -453,9 +453,7 @@ def _check_positions(encoder: Path, size: WindowSize) -> None:
 def _arguments(config: TrainConfig, folder: Path, rows: int) -> TrainingArguments:
     given = config.training
     cuda = torch.cuda.is_available()
-    # A processor without instructions for bf16 emulates it, many times slower than fp32.
-    able = torch.cuda.is_bf16_supported() if cuda else torch.cpu.get_capabilities().get("avx512_bf16", False)
-    bf16 = given.precision == "bf16" or (given.precision == "auto" and bool(able))
+    bf16 = given.precision == "bf16" or (given.precision == "auto" and has_bf16())
     fp16 = given.precision == "fp16" or (given.precision == "auto" and cuda and not bf16)
     processes = int(os.environ.get("WORLD_SIZE", "1"))
     steps = math.ceil(rows / (given.batch_size * processes)) * given.epochs

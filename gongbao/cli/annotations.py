@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from enum import StrEnum
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
@@ -21,9 +21,6 @@ from gongbao.cli.common import (
 )
 from gongbao.process import say, writing_to
 from gongbao.schema import DataError, GongbaoError, UsageError
-
-if TYPE_CHECKING:
-    pass
 
 articles_app = typer.Typer(no_args_is_help=True, help="Articles: from txt, html, docx and pdf to documents.")
 annotations_app = typer.Typer(no_args_is_help=True, help="Annotations: from and to Label Studio files.")

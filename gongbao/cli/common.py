@@ -29,10 +29,8 @@ Check = Annotated[
     typer.Option("--config", help="Check labels and links against this labelling configuration."),
 ]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
-
-
 Files = Annotated[
-    list[str], typer.Argument(metavar="FILE", help="Bundled splits (train dev test all) or files.")
+    list[str], typer.Argument(metavar="FILE", help="Bundled splits (train dev test shift all) or files.")
 ]
 
 
@@ -54,7 +52,7 @@ def many(count: int, what: str) -> str:
     return f"{count:,} {what}{'' if count == 1 else 's'}"
 
 
-def bundled_scheme(config: Path | None) -> LabelScheme:
+def scheme_of(config: Path | None) -> LabelScheme:
     """The scheme of a labelling configuration; None: the bundled one."""
     from gongbao.files import bundled
     from gongbao.label_studio import read_config
@@ -163,5 +161,5 @@ def read_all(files: Sequence[str], config: Path | None) -> list[Document]:
     """The documents of all files; labels and links are checked where a configuration is given."""
     from gongbao.corpus import resolve
 
-    scheme = bundled_scheme(config) if config else None
+    scheme = scheme_of(config) if config else None
     return [document for name in files for document in resolve(name, scheme)]

@@ -14,12 +14,12 @@ from gongbao.cli.common import (
     Config,
     Files,
     Json,
-    bundled_scheme,
     load_extractor,
     many,
     naming_the_option,
     print_json,
     read_all,
+    scheme_of,
 )
 from gongbao.process import needing, say, writing_to
 from gongbao.schema import DataError, UsageError
@@ -39,7 +39,7 @@ def corpus_check(files: Files, config: Config = None, as_json: Json = False) -> 
     from gongbao.corpus import resolve
     from gongbao.splitting import duplicates
 
-    scheme = bundled_scheme(config)
+    scheme = scheme_of(config)
     documents: list[Document] = []
     broken: list[str] = []
     for name in files:
@@ -94,7 +94,7 @@ def corpus_split(
 
     Sentences that stand on both sides all the same, or nearly so, are listed.
     """
-    from gongbao.corpus import freeze, frozen
+    from gongbao.corpus import freeze
     from gongbao.splitting import split
 
     try:
@@ -103,10 +103,10 @@ def corpus_split(
         raise UsageError(f"--ratios {ratios!r} is not three numbers", remedy="e.g. 0.7,0.1,0.2") from None
     parts = split(read_all(files, config), ratios=(train, dev, test), seed=seed)
     with writing_to(output):
-        freeze(parts.parts, output)
+        manifest = freeze(parts.parts, output)
     say(f"train.jsonl, dev.jsonl, test.jsonl, splits.json: {output}")
     if as_json:
-        print_json({**frozen(parts.parts), "shared": [s.to_json() for s in parts.shared]})
+        print_json({**manifest, "shared": [s.to_json() for s in parts.shared]})
     else:
         print(parts)
 
@@ -159,7 +159,7 @@ def corpus_suspects(
 
     if folds and model is not None:
         raise UsageError("--folds and --model exclude each other")
-    scheme = bundled_scheme(config)
+    scheme = scheme_of(config)
     with naming_the_option(config):
         documents = [document for name in files for document in resolve(name, scheme)]
     judged = None

@@ -14,7 +14,6 @@ from gongbao.cli.common import (
     Backend,
     Config,
     Json,
-    bundled_scheme,
     load_extractor,
     many,
     naming_the_option,
@@ -22,6 +21,7 @@ from gongbao.cli.common import (
     progress,
     read_articles,
     report_failed,
+    scheme_of,
     some,
 )
 from gongbao.process import needing, say, writing_to
@@ -65,7 +65,10 @@ def train(
 
 def evaluate(
     data: Annotated[
-        str, typer.Option("--data", help="A bundled split (train, dev, test) or a file with gold annotation.")
+        str,
+        typer.Option(
+            "--data", help="A bundled split (train, dev, test, shift) or a file with gold annotation."
+        ),
     ],
     model: Annotated[
         Path | None, typer.Option("--model", help="A model's folder; else the default model.")
@@ -94,7 +97,7 @@ def evaluate(
         raise UsageError(f"a report is .html, .json or .md, not {output.name!r}", remedy="-o report.html")
     if predictions is not None:
         name = predictions.name
-        scheme = bundled_scheme(config)
+        scheme = scheme_of(config)
         with naming_the_option(config):
             gold = [prepare_gold(d, scheme) for d in resolve(data, scheme)]
             predicted = [_valued(d, scheme) for d in read(predictions, scheme)]

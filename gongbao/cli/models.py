@@ -1,17 +1,14 @@
-"""model info and export, encoder adapt."""
+"""model info, export and adapt."""
 
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
 from gongbao.cli.common import Json, print_json
 from gongbao.process import needing, say, writing_to
-
-if TYPE_CHECKING:
-    pass
 
 model_app = typer.Typer(
     no_args_is_help=True,
