@@ -76,6 +76,12 @@ class OptimisationConfig(_Part):
     precision: Literal["auto", "fp32", "bf16", "fp16"] = "auto"
 
 
+class LinkerConfig(_Part):
+    """What links spans: `learned` from the annotated links, the `rules`, or `auto`, the better of both on dev."""
+
+    kind: Literal["auto", "learned", "rules"] = "auto"
+
+
 class TrainConfig(_Part):
     """Everything a run depends on but the data itself. Unknown keys are errors."""
 
@@ -84,6 +90,7 @@ class TrainConfig(_Part):
     encoder: EncoderConfig = EncoderConfig()
     window: WindowConfig = WindowConfig()
     training: OptimisationConfig = OptimisationConfig()
+    linker: LinkerConfig = LinkerConfig()
 
     @classmethod
     def load(cls, path: Path | str | None = None, changes: Sequence[str] = ()) -> TrainConfig:

@@ -14,8 +14,10 @@ from typing import Literal, Protocol, overload
 import numpy as np
 import numpy.typing as npt
 
+from gongbao.calibration import Calibration
 from gongbao.facts import Linker, RuleLinker, complete
-from gongbao.model_folder import CONFIG, ONNX, VOCABULARY, WEIGHTS, ModelFolder, default_model
+from gongbao.learned_linking import LearnedLinker
+from gongbao.model_folder import CONFIG, LINKER, ONNX, VOCABULARY, WEIGHTS, ModelFolder, default_model
 from gongbao.schema import Document, Span, SpanKey, UsageError
 from gongbao.sentences import sentences
 from gongbao.suspects import Judged
@@ -25,6 +27,7 @@ from gongbao.windows import Vocabulary, WindowSize, batches, pad, windows
 Array = npt.NDArray[np.float32]
 Ids = npt.NDArray[np.int64]
 
+_AS_IT_IS = Calibration()
 # How many characters are read before the first of them is decoded: bounds the memory of a long run of documents.
 CHUNK = 100_000
 
@@ -143,15 +146,18 @@ def find_spans(
     size: WindowSize,
     tagset: TagSet,
     batch_tokens: int = 4096,
+    calibration: Calibration = _AS_IT_IS,
 ) -> list[list[Span]]:
-    """The best legal spans of each text with their probabilities; ids s1, s2, … in order.
+    """The best legal spans of each text with their calibrated scores; ids s1, s2, … in order.
 
     Each sentence is decoded by itself, so that no span reaches from a title or a date line into the text below it.
     """
-    return _decoded(texts, emissions(texts, backend, vocabulary, size, batch_tokens), tagset)
+    return _decoded(texts, emissions(texts, backend, vocabulary, size, batch_tokens), tagset, calibration)
 
 
-def _decoded(texts: Sequence[str], log_probs: Sequence[Array], tagset: TagSet) -> list[list[Span]]:
+def _decoded(
+    texts: Sequence[str], log_probs: Sequence[Array], tagset: TagSet, calibration: Calibration = _AS_IT_IS
+) -> list[list[Span]]:
     places = [(n, start, end) for n, text in enumerate(texts) for start, end in sentences(text)]
     decoded = decode_spans_many([log_probs[n][start:end] for n, start, end in places], tagset)
     spans: list[list[Span]] = [[] for _ in texts]
@@ -160,8 +166,11 @@ def _decoded(texts: Sequence[str], log_probs: Sequence[Array], tagset: TagSet) -
             start, end = offset + s.start, offset + s.end
             said = texts[n][start:end]
             spans[n].append(
-                Span(start, end, s.label, said, id=f"s{len(spans[n]) + 1}", score=round(s.score, 4))
-            )
+                Span(
+                    start, end, s.label, said, id=f"s{len(spans[n]) + 1}",
+                    score=round(calibration(s.score, s.label), 4),
+                )
+            )  # fmt: skip
     return spans
 
 
@@ -182,13 +191,19 @@ def _probabilities(document: Document, log_probs: Array, tagset: TagSet) -> dict
     return {key: said.get(key, 0.0) for key in keys}
 
 
+def _linker(folder: ModelFolder) -> Linker:
+    if folder.linker is None:
+        return RuleLinker(folder.scheme)
+    return LearnedLinker.load(folder.linker, folder.scheme)
+
+
 class Extractor:
     """A loaded model. Call it with a text, a Document, or a list of either.
 
     Args:
         folder: the model's description.
         backend: what runs it.
-        linker: what links spans; None: the rules of facts.py.
+        linker: what links spans; None: the model's learned linker, or the rules where it has none.
         batch_tokens: tokens in one run of the encoder, padding included.
     """
 
@@ -197,7 +212,7 @@ class Extractor:
     ) -> None:
         self.folder = folder
         self._backend = backend
-        self._linker = linker or RuleLinker(folder.scheme)
+        self._linker = linker or _linker(folder)
         self._batch_tokens = batch_tokens
         self._vocabulary = folder.vocabulary
 
@@ -224,14 +239,14 @@ class Extractor:
                 remedy="write it with `gongbao model export`, or use --backend torch",
             )
         if backend != "torch" and described.onnx is not None:
-            described.check(CONFIG, VOCABULARY, ONNX)
+            described.check(CONFIG, VOCABULARY, LINKER, ONNX)
             return cls(described, OnnxBackend(described.onnx, threads))
         if not (described.path / WEIGHTS).exists():
             raise UsageError(
                 f"{described.path} holds no {WEIGHTS}" + ("" if described.onnx else f" and no {ONNX}"),
                 remedy="copy the model folder again, whole",
             )
-        described.check(CONFIG, VOCABULARY, WEIGHTS)
+        described.check(CONFIG, VOCABULARY, LINKER, WEIGHTS)
         return cls(described, TorchBackend(described, threads))
 
     @overload
@@ -262,6 +277,8 @@ class Extractor:
     def judge(self, documents: Sequence[Document]) -> dict[str, Judged]:
         """What the model makes of annotated documents, by id: its own spans, and the probability of each annotated one.
 
+        These are the model's own probabilities, not calibrated, so that its spans and the annotated ones compare.
+
         Labels that the model does not have are left out of the probabilities.
         """
         texts = [d.text for d in documents]
@@ -280,7 +297,7 @@ class Extractor:
     def _read(self, documents: Sequence[Document]) -> Iterator[Document]:
         spans = find_spans(
             [d.text for d in documents], self._backend, self._vocabulary, self.folder.window, self.folder.tagset,
-            self._batch_tokens,
+            self._batch_tokens, self.folder.calibration,
         )  # fmt: skip
         for document, found in zip(documents, spans, strict=True):
             bare = document.replace(

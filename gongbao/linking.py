@@ -119,15 +119,15 @@ def _unit(amount: str) -> str:
 
 
 @dataclass(frozen=True)
-class _Labels:
-    """What the labels of a scheme are to the rules. `heads` are metrics and projects, `tails` are amounts."""
+class LinkLabels:
+    """What the labels of a scheme are to a linker. `heads` are metrics and projects, `tails` are amounts."""
 
     heads: frozenset[str]
     metrics: frozenset[str]
     tails: frozenset[str]
 
     @classmethod
-    def of(cls, scheme: LabelScheme) -> _Labels:
+    def of(cls, scheme: LabelScheme) -> LinkLabels:
         """The first head that a role names is a metric. What a role leaves open is told by the labels' values."""
         heads: set[str] = set()
         metrics: set[str] = set()
@@ -147,7 +147,7 @@ class RuleLinker:
 
     def __init__(self, scheme: LabelScheme) -> None:
         self._scheme = scheme
-        self._labels = _Labels.of(scheme)
+        self._labels = LinkLabels.of(scheme)
 
     def __call__(self, document: Document) -> Sequence[Link]:
         """The links of one document, at most one to an amount."""
@@ -192,7 +192,7 @@ class _Open:
 class _Reading:
     """One sentence, read from left to right."""
 
-    def __init__(self, text: str, start: int, end: int, items: Sequence[Span], labels: _Labels) -> None:
+    def __init__(self, text: str, start: int, end: int, items: Sequence[Span], labels: LinkLabels) -> None:
         self._text, self._items, self._labels = text, items, labels
         ends = [start, *(s.end for s in items)]
         starts = [*(s.start for s in items), end]

@@ -16,6 +16,7 @@ from typing import Any, Final, Literal, TypeAlias, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
+from gongbao.calibration import Outcome, calibration_error, outcomes
 from gongbao.schema import UNREAD, Amount, DataError, Document, Span, SpanKey, UsageError, Value
 
 LinkKey: TypeAlias = tuple[SpanKey, SpanKey, str]
@@ -322,10 +323,16 @@ class Intervals:
 
 @dataclass(frozen=True)
 class Evaluation:
-    """What `evaluate` found: the counts of each document, and the mistakes in their spans."""
+    """What `evaluate` found: the counts of each document, the mistakes in their spans, and what became of each scored span."""
 
     documents: tuple[DocumentCounts, ...]
     mistakes: tuple[Mistake, ...]
+    outcomes: tuple[Outcome, ...] = ()
+
+    @property
+    def calibration_error(self) -> float | None:
+        """The expected calibration error of the spans' scores; None where there are none."""
+        return calibration_error(self.outcomes) if self.outcomes else None
 
     @property
     def spans(self) -> dict[str, Counts]:
@@ -405,6 +412,7 @@ class Evaluation:
                 "roles": {role: counts.to_json() for role, counts in self.roles.items()},
             },
             "facts": self.facts.to_json(),
+            "calibration_error": self.calibration_error,
             "mistakes": dict(sorted(Counter(mistake.kind for mistake in self.mistakes).items())),
         }
 
@@ -433,7 +441,7 @@ def evaluate(gold: Sequence[Document], predicted: Sequence[Document]) -> Evaluat
             )
         )
         mistakes += find_mistakes(document, other)
-    return Evaluation(tuple(documents), tuple(mistakes))
+    return Evaluation(tuple(documents), tuple(mistakes), tuple(outcomes(gold, predicted)))
 
 
 def _by_id(documents: Iterable[Document], side: str) -> dict[str, Document]:

@@ -4,7 +4,8 @@
     model.safetensors   the weights for training on
     model.onnx          the same weights for inference without torch
     vocab.txt           a character a line
-    gongbao.json        labels, link roles, window, name, version, hashes: the description below
+    linker.json         the weights of the learned linker, where it is better than the rules
+    gongbao.json        labels, link roles, window, calibration, name, version, hashes: the description below
 
 A run's folder (training.py) has more beside these: the resolved configuration, metrics, a card.
 """
@@ -18,14 +19,15 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+from gongbao.calibration import Calibration
 from gongbao.files import bundled, replacing, sha256
 from gongbao.schema import DataError, LabelScheme, UsageError
 from gongbao.tagging import TagSet
 from gongbao.windows import Vocabulary, WindowSize
 
 FORMAT = 1
-DESCRIPTION, CONFIG, WEIGHTS, ONNX, VOCABULARY = (
-    "gongbao.json", "config.json", "model.safetensors", "model.onnx", "vocab.txt",
+DESCRIPTION, CONFIG, WEIGHTS, ONNX, VOCABULARY, LINKER = (
+    "gongbao.json", "config.json", "model.safetensors", "model.onnx", "vocab.txt", "linker.json",
 )  # fmt: skip
 RUNS = Path("runs")
 
@@ -39,6 +41,7 @@ class ModelFolder:
     version: str
     scheme: LabelScheme
     window: WindowSize
+    calibration: Calibration = field(default_factory=Calibration)
     hashes: Mapping[str, str] = field(default_factory=dict)
 
     @cached_property
@@ -56,13 +59,18 @@ class ModelFolder:
         """The file for inference without torch, if it was exported."""
         return self.path / ONNX if (self.path / ONNX).exists() else None
 
+    @property
+    def linker(self) -> Path | None:
+        """The weights of the learned linker, if the model has one; else the rules link."""
+        return self.path / LINKER if (self.path / LINKER).exists() else None
+
     def identity(self) -> dict[str, str]:
         """The `model` object of a predicted document: name, version and hash of the weights."""
         return {"name": self.name, "version": self.version, "sha256": self.hashes.get(WEIGHTS, "")}
 
     def hashed(self) -> ModelFolder:
         """The same with the hashes of the files that are there now."""
-        files = (CONFIG, WEIGHTS, ONNX, VOCABULARY)
+        files = (CONFIG, WEIGHTS, ONNX, VOCABULARY, LINKER)
         return replace(self, hashes={f: sha256(self.path / f) for f in files if (self.path / f).exists()})
 
     def save(self) -> None:
@@ -72,6 +80,7 @@ class ModelFolder:
                 {
                     "format": FORMAT, "name": self.name, "version": self.version, "scheme": self.scheme.to_json(),
                     "window": {"size": self.window.size, "overlap": self.window.overlap},
+                    "calibration": self.calibration.to_json(),
                     "sha256": dict(self.hashes),
                 },
                 file, ensure_ascii=False, indent=1,
@@ -103,6 +112,7 @@ class ModelFolder:
             return cls(
                 path=path, name=str(data["name"]), version=str(data["version"]),
                 scheme=LabelScheme.from_json(data["scheme"]), window=WindowSize(**data["window"]),
+                calibration=Calibration.from_json(data["calibration"]) if "calibration" in data else Calibration(),
                 hashes=dict(data["sha256"]),
             )  # fmt: skip
         except DataError as error:

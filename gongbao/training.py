@@ -21,6 +21,7 @@ import shutil
 import sys
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from datetime import datetime
 from importlib.metadata import version
 from pathlib import Path
@@ -34,6 +35,7 @@ from transformers import EarlyStoppingCallback, PreTrainedModel, Trainer, Traine
 from transformers.trainer_pt_utils import LengthGroupedSampler
 
 import gongbao
+from gongbao.calibration import Calibration, outcomes
 from gongbao.config import OptimisationConfig, TrainConfig
 from gongbao.corpus import resolve, split_hash
 from gongbao.encoder import character_encoder, describe
@@ -41,9 +43,11 @@ from gongbao.extractor import Extractor, OnnxBackend, find_spans
 from gongbao.facts import prepare_gold
 from gongbao.files import bundled, replacing
 from gongbao.label_studio import read_config
+from gongbao.link_training import fit_linker
+from gongbao.linking import Linker, RuleLinker
 from gongbao.metrics import count_spans, evaluate, total
 from gongbao.model import export_onnx, has_bf16, logits, new_model
-from gongbao.model_folder import DESCRIPTION, ONNX, RUNS, VOCABULARY, ModelFolder
+from gongbao.model_folder import DESCRIPTION, LINKER, ONNX, RUNS, VOCABULARY, ModelFolder
 from gongbao.schema import DataError, Document, LabelScheme, UsageError
 from gongbao.splitting import split
 from gongbao.tagging import TagSet
@@ -496,11 +500,15 @@ def _finish(
     shutil.copyfile(_labelling(config), folder / LABELLING)
     say("writing model.onnx for inference without torch")
     export_onnx(folder)
+    train_documents, dev_documents = data
+    linking = _fit_linker(config, folder, scheme, train_documents, dev_documents, say)
     described = ModelFolder(
         folder, config.name, f"{datetime.now():%Y-%m-%d}", scheme, config.window.window
     ).hashed()
-    train_documents, dev_documents = data
-    extractor = Extractor(described, OnnxBackend(folder / ONNX))
+    backend = OnnxBackend(folder / ONNX)
+    found = outcomes(dev_documents, Extractor(described, backend)(dev_documents))
+    described = replace(described, calibration=Calibration.fit(found))
+    extractor = Extractor(described, backend)
     scores = evaluate([prepare_gold(d, scheme) for d in dev_documents], extractor(dev_documents)).to_json()
     record = {
         "gongbao": gongbao.__version__,
@@ -510,6 +518,7 @@ def _finish(
         "epochs": [
             entry for entry in trainer.state.log_history if "eval_span_f1" in entry or "loss" in entry
         ],
+        "linker": linking,
         "dev": scores,
     }
     with replacing(folder / "run.json") as file:
@@ -518,6 +527,33 @@ def _finish(
         file.write(card(config, record, described))
     described.save()
     shutil.rmtree(folder / "checkpoints", ignore_errors=True)
+
+
+def _fit_linker(
+    config: TrainConfig, folder: Path, scheme: LabelScheme, train_documents: Sequence[Document],
+    dev_documents: Sequence[Document], say: Report,
+) -> dict[str, Any]:  # fmt: skip
+    """Write the learned linker if it is to be used; what was chosen, and the dev link F1 of each on gold spans."""
+    kind = config.linker.kind
+    if not scheme.roles or kind == "rules":
+        return {"kind": "rules"}
+    learned = fit_linker(train_documents, scheme)
+    scores = {
+        "learned": _link_f1(learned, dev_documents),
+        "rules": _link_f1(RuleLinker(scheme), dev_documents),
+    }
+    if kind == "auto":
+        kind = "learned" if scores["learned"] > scores["rules"] else "rules"
+    say(
+        f"links between gold spans, dev F1: learned {scores['learned']:.4f}, rules {scores['rules']:.4f}; {kind} it is"
+    )
+    if kind == "learned":
+        learned.save(folder / LINKER)
+    return {"kind": kind, "dev_link_f1_on_gold_spans": scores}
+
+
+def _link_f1(linker: Linker, documents: Sequence[Document]) -> float:
+    return evaluate(documents, [d.replace(links=tuple(linker(d)), facts=()) for d in documents]).links.f1
 
 
 def environment() -> dict[str, str]:
@@ -546,6 +582,8 @@ A gongbao token classifier for {", ".join(folder.scheme.labels)}.
 - Encoder: {config.encoder.name}, {record["encoder"]["num_hidden_layers"]} layers, {record["encoder"]["hidden_size"]} wide.
 - Training data: {data["train"]["documents"]} documents (sha256 {data["train"]["sha256"][:12]}…), best epoch chosen on
   {data["dev"]["documents"]} (sha256 {data["dev"]["sha256"][:12]}…).
+- Links: {"learned from the training data" if record["linker"]["kind"] == "learned" else "by rule"}.
+- Scores: probabilities, calibrated on dev (expected calibration error {dev["calibration_error"] or 0:.3f} there).
 - Configuration: train.toml. Everything else that was recorded: run.json.
 
 | dev | precision | recall | F1 | gold |

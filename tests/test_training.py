@@ -16,7 +16,7 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
-from gongbao.config import TrainConfig, WindowConfig
+from gongbao.config import LinkerConfig, TrainConfig, WindowConfig
 from gongbao.corpus import read, write
 from gongbao.extractor import Extractor
 from gongbao.metrics import evaluate
@@ -213,7 +213,7 @@ def test_a_run_learns_its_documents_and_its_folder_is_enough(tiny_model, tiny_co
     folder = ModelFolder.load(tiny_model)
     folder.check()
     assert {p.name for p in tiny_model.iterdir()} == {
-        "config.json", "gongbao.json", "label_config.xml", "model.onnx", "model.safetensors", "README.md", "run.json", "train.toml", "vocab.txt",
+        "config.json", "gongbao.json", "label_config.xml", "linker.json", "model.onnx", "model.safetensors", "README.md", "run.json", "train.toml", "vocab.txt",
     }  # fmt: skip
     assert TrainConfig.load(tiny_model / "train.toml") == tiny_config
     scores = evaluate(documents, Extractor.load(tiny_model)(documents))
@@ -222,6 +222,18 @@ def test_a_run_learns_its_documents_and_its_folder_is_enough(tiny_model, tiny_co
     assert record["dev"]["spans"]
     assert record["data"]["train"]["documents"] == len(documents)
     assert "AMOUNT" in (tiny_model / "README.md").read_text(encoding="utf-8")
+    # The scores are drawn to what is right on dev, and the linker is the better of the two there.
+    assert set(folder.calibration.offsets) <= set(folder.scheme.labels)
+    assert record["dev"]["calibration_error"] < 0.1
+    assert record["linker"]["kind"] == "learned"
+    assert scores.links.f1 > 0.9
+
+
+def test_the_rules_link_where_the_configuration_says_so(tiny_config, tmp_path):
+    config = shortened(tiny_config, epochs=1).model_copy(update={"linker": LinkerConfig(kind="rules")})
+    folder = ModelFolder.load(train(config, tmp_path / "run", report=quiet))
+    assert folder.linker is None
+    assert json.loads((folder.path / "run.json").read_text(encoding="utf-8"))["linker"] == {"kind": "rules"}
 
 
 def shortened(config, **training):

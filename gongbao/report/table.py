@@ -36,9 +36,10 @@ def score_table(evaluation: Evaluation) -> str:
         return "  ".join([row[0] + pads[0], *numbers]).rstrip()
 
     rule = "─" * (sum(widths) + 2 * len(widths) - 2)
-    return "\n".join(
-        [laid_out(head), *(text for part in parts if part for text in (rule, *map(laid_out, part)))]
-    )
+    lines = [laid_out(head), *(text for part in parts if part for text in (rule, *map(laid_out, part)))]
+    if evaluation.calibration_error is not None:
+        lines += [rule, f"expected calibration error of the scores  {evaluation.calibration_error:.3f}"]
+    return "\n".join(lines)
 
 
 def _name(text: str) -> str:
