@@ -206,7 +206,7 @@ class _Trainer(Trainer):
     def create_optimizer(self, model: Any = None) -> torch.optim.Optimizer:
         if self.optimizer is None:
             whole: Any = self.model
-            self.optimizer = torch.optim.AdamW(list(parameter_groups(whole, self._config)))
+            self.optimizer = torch.optim.AdamW(list(parameter_groups(whole, self._config)), fused=True)
         return self.optimizer
 
 
