@@ -88,18 +88,42 @@ def outcomes(gold: Sequence[Document], predicted: Sequence[Document]) -> list[Ou
     ]
 
 
+@dataclass(frozen=True, slots=True)
+class Bin:
+    """Spans of about the same score: their mean score, the part of them that is right, and how many they are."""
+
+    score: float
+    right: float
+    count: int
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain JSON."""
+        return {"score": self.score, "right": self.right, "count": self.count}
+
+
+def calibration_curve(spans: Sequence[Outcome], bins: int = BINS) -> list[Bin]:
+    """The spans by score in bins that hold about equally many (Nguyen & O'Connor 2015), the lowest scores first.
+
+    Of a good model most scores lie close to 1, where bins of equal width would throw them together. Equal scores are in one
+    bin, so there may be fewer bins, and the order of the spans does not matter.
+    """
+    table: Floats = np.array([(s.score, s.right) for s in spans], dtype=np.float64).reshape(-1, 2)
+    table = table[np.argsort(table[:, 0], kind="stable")]
+    size = len(table)
+    cuts = {size * n // bins for n in range(1, bins)}
+    # Where a cut would part equal scores it is made behind them.
+    ends = {int(np.searchsorted(table[:, 0], table[cut - 1, 0], side="right")) for cut in cuts if cut}
+    parts = np.split(table, sorted(ends - {size})) if size else []
+    return [Bin(float(p[:, 0].mean()), float(p[:, 1].mean()), len(p)) for p in parts]
+
+
 def calibration_error(spans: Sequence[Outcome], bins: int = BINS) -> float:
     """The expected calibration error: how far the mean score of a bin is from the part that is right, over all spans.
 
-    The bins hold equally many spans (Nguyen & O'Connor 2015): of a good model most scores lie close to 1, where bins of equal width
-    would throw them together. 0.0 without spans.
+    0.0 without spans.
     """
-    if not spans:
-        return 0.0
-    ordered = sorted(spans, key=lambda s: s.score)
-    table: Floats = np.array([(s.score, s.right) for s in ordered], dtype=np.float64)
-    parts = np.array_split(table, min(bins, len(ordered)))
-    return float(sum(len(p) * abs(p[:, 0].mean() - p[:, 1].mean()) for p in parts) / len(table))
+    found = calibration_curve(spans, bins)
+    return sum(b.count * abs(b.score - b.right) for b in found) / len(spans) if found else 0.0
 
 
 def _most_likely(table: Floats, right: Floats, prior: Floats) -> Floats:

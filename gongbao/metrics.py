@@ -1,296 +1,54 @@
 """Predictions against gold: precision, recall and F1 of spans, links and facts, how sure they are, and the mistakes.
 
-A span is right when start, end and label are; a link when both its spans and its role are; a fact when its
-metric, amount and role are and the amount is read as the same value. The figures for spans are those of
-seqeval in its strict mode.
+Counts are made in `counts`, the kinds of mistakes in `mistakes`, intervals in `resampling`; `analysis` goes further, into other
+ways to count, buckets and curves.
 """
 
 from __future__ import annotations
 
-import math
-from collections import Counter, defaultdict
-from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping, Sequence
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Final, Literal, TypeAlias, TypeVar
-
-import numpy as np
-from numpy.typing import NDArray
+from typing import Any
 
 from gongbao.calibration import Outcome, calibration_error, outcomes
-from gongbao.schema import UNREAD, Amount, DataError, Document, Span, SpanKey, UsageError, Value
-
-LinkKey: TypeAlias = tuple[SpanKey, SpanKey, str]
-Interval: TypeAlias = tuple[float, float] | None
-Kind: TypeAlias = Literal["missed", "invented", "wrong label", "boundary"]
-LinkKind: TypeAlias = Literal["missed", "invented", "wrong role", "wrong head", "wrong value"]
-Key = TypeVar("Key", bound=Hashable)
-Floats: TypeAlias = NDArray[np.float64]
-
-# ----------------------------------------------------------------------------------------- counts
-
-
-@dataclass(frozen=True, slots=True)
-class Counts:
-    """How many were found (tp), invented (fp) and missed (fn). A rate of nothing, 0/0, is 0.0."""
-
-    tp: int = 0
-    fp: int = 0
-    fn: int = 0
-
-    def __add__(self, other: Counts) -> Counts:
-        return Counts(self.tp + other.tp, self.fp + other.fp, self.fn + other.fn)
-
-    @property
-    def precision(self) -> float:
-        """The part of the predicted that is right."""
-        return self.tp / (self.tp + self.fp) if self.tp + self.fp else 0.0
-
-    @property
-    def recall(self) -> float:
-        """The part of the gold that was found."""
-        return self.tp / (self.tp + self.fn) if self.tp + self.fn else 0.0
-
-    @property
-    def f1(self) -> float:
-        """The harmonic mean of precision and recall."""
-        precision, recall = self.precision, self.recall
-        return 2 * precision * recall / (precision + recall) if self.tp else 0.0
-
-    def to_json(self) -> dict[str, int | float]:
-        """The counts and the rates."""
-        return {
-            "tp": self.tp, "fp": self.fp, "fn": self.fn,
-            "precision": self.precision, "recall": self.recall, "f1": self.f1,
-        }  # fmt: skip
-
-
-def total(counts: Iterable[Counts]) -> Counts:
-    """The sum: over labels it gives the micro average."""
-    return sum(counts, Counts())
-
-
-def macro_f1(counts: Mapping[str, Counts]) -> float:
-    """The mean F1 of the labels that occur, in gold or predicted; 0.0 where none does."""
-    rates = [c.f1 for _, c in sorted(counts.items()) if c != Counts()]
-    return float(np.mean(rates)) if rates else 0.0
-
-
-def count_spans(gold: Iterable[Span | SpanKey], predicted: Iterable[Span | SpanKey]) -> dict[str, Counts]:
-    """Counts by label for one document. A span given twice counts once."""
-    return _count(map(_key, gold), map(_key, predicted), lambda key: key[2])
-
-
-def count_links(gold: Document, predicted: Document) -> dict[str, Counts]:
-    """Counts by role for one document; the ids of the spans do not matter."""
-    return _count(_links(gold), _links(predicted), lambda key: key[2])
-
-
-def count_facts(gold: Document, predicted: Document) -> Counts:
-    """Counts of the facts of one document, which must be there already, with the values of their amounts.
-
-    A fact is known by its metric, its amount and its role, and said once. Low, high, unit and approximation of
-    the amount must agree, numbers to one part in 10⁹; an amount that was not read agrees with none that was.
-    """
-    wanted, found = _facts(gold), _facts(predicted)
-    tp = sum(key in found and _same_value(value, found[key]) for key, value in wanted.items())
-    return Counts(tp, len(found) - tp, len(wanted) - tp)
-
-
-def _key(span: Span | SpanKey) -> SpanKey:
-    return span.key if isinstance(span, Span) else span
-
-
-def _links(document: Document) -> list[LinkKey]:
-    return [(document.span(k.head).key, document.span(k.tail).key, k.role) for k in document.links]
-
-
-def _facts(document: Document) -> dict[LinkKey, Value]:
-    amounts = [(fact, document.span(fact.amount)) for fact in document.facts]
-    return {(document.span(f.metric).key, amount.key, f.role): amount.value for f, amount in amounts}
-
-
-def _same_value(one: Value, other: Value) -> bool:
-    if isinstance(one, Amount) and isinstance(other, Amount):
-        return (
-            (one.unit, one.approx) == (other.unit, other.approx)
-            and _same_number(one.low, other.low)
-            and _same_number(one.high, other.high)
-        )
-    return (None if one is UNREAD else one) == (None if other is UNREAD else other)
-
-
-def _same_number(one: float | None, other: float | None) -> bool:
-    if one is None or other is None:
-        return one is other
-    return math.isclose(one, other, rel_tol=1e-9)
-
-
-def _count(gold: Iterable[Key], predicted: Iterable[Key], name: Callable[[Key], str]) -> dict[str, Counts]:
-    wanted, found = set(gold), set(predicted)
-    tp, fp, fn = (Counter(map(name, keys)) for keys in (wanted & found, found - wanted, wanted - found))
-    return {n: Counts(tp[n], fp[n], fn[n]) for n in sorted(tp | fp | fn)}
-
-
-# --------------------------------------------------------------------------------------- mistakes
-
-
-@dataclass(frozen=True, slots=True)
-class Mistake:
-    """One thing that went wrong in a document. `gold` is None for an invented span, `predicted` for a missed one.
-
-    Two spans that share characters are one mistake: `wrong label` where their labels differ, whatever their
-    ends, else `boundary`.
-    """
-
-    document: str
-    kind: Kind
-    gold: Span | None
-    predicted: Span | None
-
-    def to_json(self) -> dict[str, Any]:
-        """Plain JSON, the spans as in a document."""
-        return {
-            "document": self.document,
-            "kind": self.kind,
-            "gold": self.gold.to_json() if self.gold else None,
-            "predicted": self.predicted.to_json() if self.predicted else None,
-        }
-
-
-def find_mistakes(gold: Document, predicted: Document) -> list[Mistake]:
-    """The mistakes of one document in the order of the text, each wrong span in exactly one of them.
-
-    Spans that agree are taken out first. Then those are paired that share most characters; between equals those of
-    one label go first, then those that stand first. So spans with the same ends always meet: they share all.
-    """
-    right = {span.key for span in gold.spans} & {span.key for span in predicted.spans}
-    wanted = [span for span in gold.spans if span.key not in right]
-    found = [span for span in predicted.spans if span.key not in right]
-    mistakes = []
-    paired: set[int] = set()  # by identity: the two documents may use the same ids
-    for one, other in sorted(_overlapping(wanted, found), key=_closeness):
-        if paired.isdisjoint((id(one), id(other))):
-            paired |= {id(one), id(other)}
-            kind: Kind = "boundary" if one.label == other.label else "wrong label"
-            mistakes.append(Mistake(gold.id, kind, one, other))
-    mistakes += [Mistake(gold.id, "missed", span, None) for span in wanted if id(span) not in paired]
-    mistakes += [Mistake(gold.id, "invented", None, span) for span in found if id(span) not in paired]
-    return sorted(mistakes, key=lambda m: min(s.start for s in (m.gold, m.predicted) if s))
-
-
-def _overlapping(wanted: Sequence[Span], found: Sequence[Span]) -> list[tuple[Span, Span]]:
-    """All pairs that share a character; both are flat and in order, so one sweep finds them."""
-    pairs = []
-    i = j = 0
-    while i < len(wanted) and j < len(found):
-        one, other = wanted[i], found[j]
-        if one.start < other.end and other.start < one.end:
-            pairs.append((one, other))
-        if one.end <= other.end:
-            i += 1
-        else:
-            j += 1
-    return pairs
-
-
-def _closeness(pair: tuple[Span, Span]) -> tuple[int, bool, int]:
-    """Sorts the pairs that belong together most to the front."""
-    one, other = pair
-    shared = min(one.end, other.end) - max(one.start, other.start)
-    return -shared, one.label != other.label, min(one.start, other.start)
-
-
-@dataclass(frozen=True, slots=True)
-class Arrow:
-    """A link with its spans at hand. `score` is the model's, None for gold."""
-
-    head: Span
-    tail: Span
-    role: str
-    score: float | None = None
-
-    @property
-    def key(self) -> LinkKey:
-        """What makes two links of one text the same."""
-        return self.head.key, self.tail.key, self.role
-
-    def to_json(self) -> dict[str, Any]:
-        """Plain JSON, the spans as in a document."""
-        out: dict[str, Any] = {"head": self.head.to_json(), "tail": self.tail.to_json(), "role": self.role}
-        return out if self.score is None else {**out, "score": self.score}
-
-
-@dataclass(frozen=True, slots=True)
-class LinkMistake:
-    """One link that went wrong between spans that are right. `gold` is None for an invented one, `predicted` for a missed one.
-
-    `wrong role`: both ends agree. `wrong head`: only the tail does, whatever the role. `wrong value`: the link is right, and
-    its fact's amount is read as another value.
-    """
-
-    document: str
-    kind: LinkKind
-    gold: Arrow | None
-    predicted: Arrow | None
-
-    def to_json(self) -> dict[str, Any]:
-        """Plain JSON."""
-        return {
-            "document": self.document,
-            "kind": self.kind,
-            "gold": self.gold.to_json() if self.gold else None,
-            "predicted": self.predicted.to_json() if self.predicted else None,
-        }
-
-
-def find_link_mistakes(gold: Document, predicted: Document) -> list[LinkMistake]:
-    """The mistakes in the links of one document in the order of the text, each wrong link in at most one of them.
-
-    A link of which a span is wrong is left out: the span's mistake explains it.
-    """
-    wanted, found = _arrows(gold), _arrows(predicted)
-    values, others = _facts(gold), _facts(predicted)
-    mistakes = [
-        LinkMistake(gold.id, "wrong value", wanted[key], found[key])
-        for key in wanted.keys() & found.keys() & values.keys() & others.keys()
-        if not _same_value(values[key], others[key])
-    ]
-    spans = {span.key for span in gold.spans} & {span.key for span in predicted.spans}
-    missed, invented = (
-        {key: arrow for key, arrow in these.items() if key not in those and spans.issuperset(key[:2])}
-        for these, those in ((wanted, found), (found, wanted))
-    )
-    # Of the links that may be meant to be the same those meet first that share most.
-    alike: tuple[tuple[LinkKind, Callable[[LinkKey], Hashable]], ...] = (
-        ("wrong role", lambda key: key[:2]),
-        ("wrong head", lambda key: key[1:]),
-        ("wrong head", lambda key: key[1]),
-    )
-    for kind, shared in alike:
-        mistakes += [LinkMistake(gold.id, kind, *pair) for pair in _taken_pairs(missed, invented, shared)]
-    mistakes += [LinkMistake(gold.id, "missed", arrow, None) for arrow in missed.values()]
-    mistakes += [LinkMistake(gold.id, "invented", None, arrow) for arrow in invented.values()]
-    return sorted(mistakes, key=lambda m: min((a.tail.start, *a.key) for a in (m.gold, m.predicted) if a))
-
-
-def _arrows(document: Document) -> dict[LinkKey, Arrow]:
-    arrows = (Arrow(document.span(k.head), document.span(k.tail), k.role, k.score) for k in document.links)
-    return {arrow.key: arrow for arrow in arrows}
-
-
-def _taken_pairs(
-    missed: dict[LinkKey, Arrow], invented: dict[LinkKey, Arrow], shared: Callable[[LinkKey], Hashable]
-) -> Iterator[tuple[Arrow, Arrow]]:
-    """Takes those out of both that agree in what `shared` says, one of each at a time."""
-    waiting = defaultdict(list)
-    for key in invented:
-        waiting[shared(key)].append(key)
-    for key in list(missed):
-        if others := waiting[shared(key)]:
-            yield missed.pop(key), invented.pop(others.pop(0))
-
-
-# ------------------------------------------------------------------------------------- evaluation
+from gongbao.counts import (
+    Counts,
+    LinkKey,
+    added,
+    count_facts,
+    count_links,
+    count_spans,
+    macro_f1,
+    total,
+)
+from gongbao.mistakes import (
+    Arrow,
+    Kind,
+    LinkKind,
+    LinkMistake,
+    Mistake,
+    find_link_mistakes,
+    find_mistakes,
+)
+from gongbao.resampling import (
+    DRAWS,
+    Difference,
+    Floats,
+    Interval,
+    Resamples,
+    mean_of_those_there,
+    middle,
+    paired_difference,
+    table_of,
+)
+from gongbao.schema import DataError, Document
+
+__all__ = [
+    "Arrow", "Counts", "Difference", "DocumentCounts", "Draws", "Evaluation", "Floats", "Interval", "Intervals", "Kind", "LinkKey",
+    "LinkKind", "LinkMistake", "Mistake", "count_facts", "count_links", "count_spans", "evaluate", "find_link_mistakes",
+    "find_mistakes", "first_difference", "macro_f1", "middle", "significance", "total",
+]  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
@@ -348,7 +106,7 @@ class Evaluation:
     @property
     def spans(self) -> dict[str, Counts]:
         """Counts by label, the labels in order."""
-        return _added(document.spans for document in self.documents)
+        return added(document.spans for document in self.documents)
 
     @property
     def micro(self) -> Counts:
@@ -363,7 +121,7 @@ class Evaluation:
     @property
     def roles(self) -> dict[str, Counts]:
         """Counts of the links by role, the roles in order."""
-        return _added(document.links for document in self.documents)
+        return added(document.links for document in self.documents)
 
     @property
     def links(self) -> Counts:
@@ -375,7 +133,7 @@ class Evaluation:
         """The counts of all facts."""
         return total(document.facts for document in self.documents)
 
-    def intervals(self, n: int = 10_000, seed: int = 0) -> Intervals:
+    def intervals(self, n: int = DRAWS, seed: int = 0) -> Intervals:
         """How far F1 would move with other documents of the kind: the percentile bootstrap (Efron 1979).
 
         `n` times as many documents as there are are drawn with replacement, and the middle 95% of the F1s taken.
@@ -391,38 +149,27 @@ class Evaluation:
             middle(draws.micro), middle(draws.macro), each, middle(draws.links), middle(draws.facts)
         )
 
-    def resampled(self, n: int = 10_000, seed: int = 0) -> Draws:
+    def resampled(self, n: int = DRAWS, seed: int = 0) -> Draws:
         """The F1s that `intervals` takes the middle of. Of the same number of documents the same are drawn.
 
         Raises:
             UsageError: `n` below 1.
         """
-        if n < 1:
-            raise UsageError(f"an interval from {n} draws", remedy="draw 1000 or more")
+        resamples = Resamples(len(self.documents), n, seed)
         labels = list(self.spans)
-        table = np.array(
-            [
-                [
-                    *(_row(document.spans.get(label, Counts())) for label in labels),
-                    _row(total(document.spans.values())),
-                    _row(total(document.links.values())),
-                    _row(document.facts),
-                ]
-                for document in self.documents
-            ],
-            dtype=np.float64,
-        ).reshape(len(self.documents), len(labels) + 3, 3)
-        f1 = _resampled_f1(table, n, seed)
-        by_label = f1[:, : len(labels)]
-        occurs = ~np.isnan(by_label)
-        macro = np.full(n, np.nan)
-        np.divide(
-            np.where(occurs, by_label, 0.0).sum(axis=1),
-            occurs.sum(axis=1),
-            out=macro,
-            where=occurs.any(axis=1),
-        )
-        each = {label: by_label[:, at] for at, label in enumerate(labels)}
+        rows = [
+            {
+                **{f"span {label}": counts.row for label, counts in document.spans.items()},
+                "spans": total(document.spans.values()).row,
+                "links": total(document.links.values()).row,
+                "facts": document.facts.row,
+            }
+            for document in self.documents
+        ]
+        names = [*(f"span {label}" for label in labels), "spans", "links", "facts"]
+        f1 = resamples.f1(table_of(rows, names))
+        each = {label: f1[:, at] for at, label in enumerate(labels)}
+        macro = mean_of_those_there(f1[:, : len(labels)])
         return Draws(f1[:, -3], macro, each, f1[:, -2], f1[:, -1])
 
     def to_json(self) -> dict[str, Any]:
@@ -480,7 +227,7 @@ def _by_id(documents: Iterable[Document], side: str) -> dict[str, Document]:
     return out
 
 
-def _check_same_ids(wanted: Mapping[str, Document], found: Mapping[str, Document]) -> None:
+def _check_same_ids(wanted: Mapping[str, object], found: Mapping[str, object]) -> None:
     for names, side, remedy in (
         ([name for name in wanted if name not in found], "predicted", "predict all gold documents"),
         ([name for name in found if name not in wanted], "gold", "leave out what has no gold"),
@@ -509,45 +256,26 @@ def _check_same_text(gold: Document, predicted: Document) -> None:
     )  # fmt: skip
 
 
-def _added(parts: Iterable[Mapping[str, Counts]]) -> dict[str, Counts]:
-    out: dict[str, Counts] = {}
-    for part in parts:
-        for name, counts in part.items():
-            out[name] = out.get(name, Counts()) + counts
-    return dict(sorted(out.items()))
+def significance(
+    one: Evaluation, other: Evaluation, n: int = DRAWS, seed: int = 0
+) -> dict[str, Difference | None]:
+    """Whether two systems differ on the same documents: F1 of `one` minus that of `other` for spans, links and facts.
 
+    The pairs are documents. None where there is nothing of a kind in gold and in both predictions.
 
-# -------------------------------------------------------------------------------------- bootstrap
+    Raises:
+        DataError: a document that only one of the two evaluations has.
+    """
+    theirs = {document.id: document for document in other.documents}
+    _check_same_ids({document.id: document for document in one.documents}, theirs)
+    pairs = [(document, theirs[document.id]) for document in one.documents]
 
-_CELLS: Final = 1 << 22
-"""Weights held at a time, in documents times draws: 32 MB."""
+    def difference(count: Callable[[DocumentCounts], Counts]) -> Difference | None:
+        rows = [(count(ours).row, count(others).row) for ours, others in pairs]
+        return paired_difference([row for row, _ in rows], [row for _, row in rows], n, seed)
 
-
-def _row(counts: Counts) -> tuple[int, int, int]:
-    return counts.tp, counts.fp, counts.fn
-
-
-def _resampled_f1(table: Floats, n: int, seed: int) -> Floats:
-    """(n, columns): F1 of the table's (documents, columns, [tp fp fn]) in each draw; NaN for 0/0."""
-    size, columns, _ = table.shape
-    out = np.full((n, columns), np.nan)
-    random = np.random.default_rng(seed)
-    step = max(1, _CELLS // max(1, size))
-    for at in range(0, n if size else 0, step):
-        rows = min(step, n - at)
-        # How often each draw holds each document; its counts are then one product of matrices.
-        drawn = random.integers(size, size=(rows, size)) + np.arange(rows)[:, None] * size
-        weights = np.bincount(drawn.ravel(), minlength=rows * size).reshape(rows, size).astype(np.float64)
-        tp, fp, fn = np.moveaxis((weights @ table.reshape(size, -1)).reshape(rows, columns, 3), 2, 0)
-        whole = 2 * tp + fp + fn
-        np.divide(2 * tp, whole, out=out[at : at + rows], where=whole > 0)
-    return out
-
-
-def middle(values: Floats) -> Interval:
-    """The middle 95% of the values that are there; None where none is."""
-    there = values[~np.isnan(values)]
-    if not len(there):
-        return None
-    low, high = np.quantile(there, [0.025, 0.975])
-    return float(low), float(high)
+    return {
+        "spans": difference(lambda document: total(document.spans.values())),
+        "links": difference(lambda document: total(document.links.values())),
+        "facts": difference(lambda document: document.facts),
+    }

@@ -295,13 +295,11 @@ def _check_text(a: Document, b: Document) -> None:
 
 
 def _of_spans(mistake: Mistake) -> Disagreement:
-    spans = [span for span in (mistake.gold, mistake.predicted) if span is not None]
     first, second = (
-        f"{s.label} {s.text!r}" if s is not None else None for s in (mistake.gold, mistake.predicted)
+        " + ".join(f"{s.label} {s.text!r}" for s in spans) or None
+        for spans in (mistake.wanted, mistake.found)
     )
-    return Disagreement(
-        mistake.document, min(s.start for s in spans), max(s.end for s in spans), first, second
-    )
+    return Disagreement(mistake.document, *mistake.place, first, second)
 
 
 def _of_links(a: Document, b: Document) -> list[Disagreement]:

@@ -3,10 +3,11 @@
 Nothing here is a breach of a rule (`gongbao.checks` lists those); each is something that the rest of the corpus, a
 model that has not seen the article, or the link rules would have otherwise.
 
-    invented, missed, boundary, wrong label     what a held-out model reads differently: a span it adds, one it does not see, one it
-                        draws otherwise, one it names otherwise. Sureness: the model's probability for its own reading,
-                        of a missed span the probability that it is none (confident learning, Northcutt et al. 2021,
-                        with exact span probabilities in place of a class's)
+    invented, missed, wrong label, boundary …, merged, split
+                        what a held-out model reads differently: a span it adds, one it does not see, one it names
+                        otherwise, one it draws otherwise (`gongbao.mistakes`). Sureness: the model's probability for its own
+                        reading, of a missed span the probability that it is none (confident learning, Northcutt et al.
+                        2021, with exact span probabilities in place of a class's)
     label-differs       a string that has another label in half of its places or more; the share of the other places
     unlabelled          a string without a label that has one in most places; the share that has it
     edge                a span that is a character or two longer or shorter than the same words with the same label are elsewhere;
@@ -124,8 +125,8 @@ def _suspect(
     return Suspect(document.id, start, end, kind, sureness, annotated, proposed, " ".join(shown.split()))
 
 
-def _said(span: Span | None) -> str:
-    return f"{span.label} {span.text!r}" if span else ""
+def _said(span: Span) -> str:
+    return f"{span.label} {span.text!r}"
 
 
 # ------------------------------------------------------------------------------------------ model
@@ -133,12 +134,8 @@ def _said(span: Span | None) -> str:
 
 def _by_model(document: Document, judged: Judged) -> Iterator[Suspect]:
     for mistake in find_mistakes(document, judged.predicted):
-        gold, predicted = mistake.gold, mistake.predicted
-        spans = [s for s in (gold, predicted) if s]
-        place = min(s.start for s in spans), max(s.end for s in spans)
-        yield _suspect(
-            document, place, mistake.kind, _sureness(mistake, judged), _said(gold), _said(predicted)
-        )
+        told = (" + ".join(map(_said, spans)) for spans in (mistake.wanted, mistake.found))
+        yield _suspect(document, mistake.place, mistake.kind, _sureness(mistake, judged), *told)
 
 
 def _sureness(mistake: Mistake, judged: Judged) -> float:

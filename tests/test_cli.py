@@ -4,6 +4,7 @@ import csv
 import io
 import json
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -232,6 +233,60 @@ def test_evaluate_with_labels_of_its_own(run, export):
     assert "--config label_config.xml" in run.err
     run("evaluate", "--data", export, "--predictions", export, "--config", "own.xml")
     assert "own.json: left out: 1 × the task is not annotated" in run.err
+
+
+def test_evaluate_reports_what_was_seen_in_training_and_what_is_in_doubt(run, work, tiny_model, corpus_file):
+    run("evaluate", "--data", corpus_file, "--model", tiny_model, "-o", "r.json")
+    found = json.loads(Path("r.json").read_text(encoding="utf-8"))
+    # The model's own configuration says what it was trained on: this very corpus.
+    assert [b["name"] for b in found["buckets"]["seen"]] == ["seen"]
+    assert found["schemes"]["spans"]["partial"]["micro"]["f1"] > 0.9
+    assert isinstance(found["suspects"], list)
+    assert found["comparison"] is None
+    write([], "none.jsonl")
+    run("evaluate", "--data", corpus_file, "--model", tiny_model, "--train", "none.jsonl", "-o", "r.json")
+    assert [b["name"] for b in json.loads(Path("r.json").read_text(encoding="utf-8"))["buckets"]["seen"]] == [
+        "unseen"
+    ]
+    run("evaluate", "--data", corpus_file, "--predictions", corpus_file, "--train", "none.jsonl", code=2)
+    assert "-o report.html" in run.err
+
+
+def test_training_data_that_is_gone_is_told(run, work, tiny_model, tiny_config, corpus_file):
+    shutil.copytree(tiny_model, "model")
+    data = tiny_config.data.model_copy(update={"train": [str(corpus_file), "gone.jsonl"]})
+    Path("model/train.toml").write_text(
+        tiny_config.model_copy(update={"data": data}).to_toml(), encoding="utf-8"
+    )
+    run("evaluate", "--data", corpus_file, "--model", "model", "-o", "r.md")
+    assert "training data that is not here: gone.jsonl" in run.err
+    Path("model/train.toml").unlink()
+    run("evaluate", "--data", corpus_file, "--model", "model", "-o", "r.md")
+    assert "Seen in training" not in Path("r.md").read_text(encoding="utf-8")
+
+
+def test_evaluate_against_a_model_or_predictions(run, work, tiny_model, documents, corpus_file):
+    write([d.replace(spans=d.spans[:1], links=(), facts=()) for d in documents], "theirs.jsonl")
+    out = run(
+        "evaluate",
+        "--data",
+        corpus_file,
+        "--predictions",
+        "theirs.jsonl",
+        "--against",
+        tiny_model,
+        "-o",
+        "r.html",
+    )
+    assert re.search(r"^spans F1, difference to the other: -0\.\d{3}, p 0\.\d{4}, significant$", out, re.M)
+    assert 'id="comparison"' in Path("r.html").read_text(encoding="utf-8")
+    out = run("evaluate", "--data", corpus_file, "--model", tiny_model, "--against", "theirs.jsonl", "--json")
+    assert json.loads(out)["against"]["spans"]["significant"] is True
+    write(documents[1:], "less.jsonl")
+    run("evaluate", "--data", corpus_file, "--model", tiny_model, "--against", "less.jsonl", code=1)
+    assert "less.jsonl against" in run.err
+    run("evaluate", "--data", corpus_file, "--model", tiny_model, "--against", "gone", code=2)
+    assert "there is no file or folder gone" in run.err
 
 
 # ----------------------------------------------------------------------------------------- predict

@@ -21,6 +21,7 @@ from gongbao.metrics import (
     find_link_mistakes,
     find_mistakes,
     macro_f1,
+    significance,
     total,
 )
 from gongbao.schema import UNREAD, Amount, DataError, Document, Fact, Link, Span, UsageError
@@ -173,10 +174,14 @@ def test_counts_account_for_every_span(pairs):
     assert evaluation.micro.tp + evaluation.micro.fp == sum(len(d.spans) for d in predicted)
     # Each missed or invented span stands in one mistake, and no other span does.
     for side, documents in (("gold", gold), ("predicted", predicted)):
-        named = [(m.document, getattr(m, side).id) for m in evaluation.mistakes if getattr(m, side)]
+        spans = "wanted" if side == "gold" else "found"
+        named = [(m.document, span.id) for m in evaluation.mistakes for span in getattr(m, spans)]
         other = {d.id: {s.key for s in d.spans} for d in (predicted if side == "gold" else gold)}
         wrong = [(d.id, s.id) for d in documents for s in d.spans if s.key not in other[d.id]]
         assert sorted(named) == sorted(wrong)
+    # Put right one and all, they leave nothing wrong.
+    mended = evaluation.micro + total(m.mended for m in evaluation.mistakes)
+    assert mended == Counts(evaluation.micro.tp + evaluation.micro.fn, 0, 0)
 
 
 # -------------------------------------------------------------------------------- links and facts
@@ -259,24 +264,29 @@ MISTAKES = [
     ("O O", "O S-TIME", [("invented", None, (1, 2))]),
     ("S-TIME O", "O S-TIME", [("missed", (0, 1), None), ("invented", None, (1, 2))]),
     ("S-TIME O", "S-METRIC O", [("wrong label", (0, 1), (0, 1))]),
-    ("B-TIME E-TIME", "S-TIME O", [("boundary", (0, 2), (0, 1))]),
+    ("B-TIME E-TIME", "S-TIME O", [("boundary short", (0, 2), (0, 1))]),
     ("B-TIME E-TIME", "S-METRIC O", [("wrong label", (0, 2), (0, 1))]),
-    # One span cut in two: the longer part is its counterpart, the rest is invented.
+    ("S-TIME O", "B-TIME E-TIME", [("boundary long", (0, 1), (0, 2))]),
+    ("B-TIME E-TIME O", "O B-TIME E-TIME", [("boundary shifted", (0, 2), (1, 3))]),
+    # One span cut in two, and two read as one.
+    ("B-TIME I-TIME E-TIME", "S-TIME B-TIME E-TIME", [("split", (0, 3), (0, 1), (1, 3))]),
+    ("B-TIME I-TIME E-TIME", "S-TIME S-TIME S-TIME", [("split", (0, 3), (0, 1), (1, 2), (2, 3))]),
+    ("S-TIME O S-TIME", "B-TIME I-TIME E-TIME", [("merged", (0, 1), (0, 3), (2, 3))]),
+    # A part of another label is no part, nor is one that reaches out.
+    ("B-TIME E-TIME", "S-METRIC S-TIME", [("boundary short", (0, 2), (1, 2)), ("invented", None, (0, 1))]),
     (
-        "B-TIME I-TIME E-TIME",
+        "B-TIME E-TIME O",
         "S-TIME B-TIME E-TIME",
-        [("boundary", (0, 3), (1, 3)), ("invented", None, (0, 1))],
+        [("boundary short", (0, 2), (0, 1)), ("invented", None, (1, 3))],
     ),
-    # Of equal parts that of the same label goes first, else the first.
-    ("B-TIME E-TIME", "S-METRIC S-TIME", [("boundary", (0, 2), (1, 2)), ("invented", None, (0, 1))]),
-    ("B-TIME E-TIME", "S-TIME S-TIME", [("boundary", (0, 2), (0, 1)), ("invented", None, (1, 2))]),
+    ("S-TIME S-METRIC", "B-TIME E-TIME", [("boundary long", (0, 1), (0, 2)), ("missed", (1, 2), None)]),
     # A span that is right is nobody else's counterpart.
-    ("S-TIME B-TIME E-TIME", "S-TIME S-TIME O", [("boundary", (1, 3), (1, 2))]),
+    ("S-TIME B-TIME E-TIME", "S-TIME S-TIME O", [("boundary short", (1, 3), (1, 2))]),
     # The largest overlap decides, whatever stands first.
     (
         "B-TIME E-TIME B-METRIC I-METRIC E-METRIC O",
         "O B-METRIC I-METRIC E-METRIC O O",
-        [("missed", (0, 2), None), ("boundary", (2, 5), (1, 4))],
+        [("missed", (0, 2), None), ("boundary shifted", (2, 5), (1, 4))],
     ),
 ]
 
@@ -284,9 +294,8 @@ MISTAKES = [
 @pytest.mark.parametrize(("gold", "predicted", "mistakes"), MISTAKES)
 def test_mistakes(gold, predicted, mistakes):
     found = find_mistakes(tagged(gold), tagged(predicted))
-    assert sorted(((m.kind, _ends(m.gold), _ends(m.predicted)) for m in found), key=str) == sorted(
-        mistakes, key=str
-    )
+    shown = [(m.kind, _ends(m.gold), _ends(m.predicted), *map(_ends, m.others)) for m in found]
+    assert sorted(shown, key=str) == sorted(mistakes, key=str)
     assert {m.document for m in found} <= {"d"}
 
 
@@ -361,12 +370,24 @@ def test_a_link_of_a_wrong_span_is_no_mistake_of_its_own(end):
     assert find_link_mistakes(whole, part) == find_link_mistakes(part, whole) == []
 
 
-def test_a_right_link_with_another_value():
-    gold, predicted = (linked("tax two VALUE", value=money(low)) for low in (1e8, 2e8))
-    (mistake,) = find_link_mistakes(gold, predicted)
-    assert mistake.kind == "wrong value"
-    assert (mistake.gold.tail.value, mistake.predicted.tail.value) == (money(1e8), money(2e8))
-    assert find_link_mistakes(gold, gold) == []
+@pytest.mark.parametrize(
+    ("gold", "predicted", "kind"),
+    [
+        (money(1e8), money(2e8), "wrong magnitude"),
+        (money(1e8), money(1e8, unit="USD"), "wrong unit"),
+        (money(1e8), money(2e8, unit="USD", approx="about"), "wrong unit"),
+        (money(1e8), money(1e8, approx="about"), "wrong approximation"),
+        (money(1e8), money(2e8, approx="about"), "wrong magnitude"),
+        (money(1e8), None, "unread"),
+        (None, money(1e8), "unread"),
+    ],
+)
+def test_a_right_link_with_another_value(gold, predicted, kind):
+    one, other = (linked("tax two VALUE", value=value) for value in (gold, predicted))
+    (mistake,) = find_link_mistakes(one, other)
+    assert (mistake.kind, mistake.mended) == (kind, Counts(1, -1, -1))
+    assert (mistake.gold.tail.value, mistake.predicted.tail.value) == (gold, predicted)
+    assert find_link_mistakes(one, one) == []
 
 
 def test_link_mistakes_come_in_the_order_of_the_text():
@@ -495,8 +516,52 @@ def test_intervals_of_nothing():
         evaluate([], []).intervals(n=0)
 
 
+def test_two_systems_are_told_apart_by_documents():
+    gold = corpus(*["S-TIME S-METRIC O"] * 20)
+    good = evaluate(gold, corpus(*["S-TIME S-METRIC O"] * 18, *["S-TIME O O"] * 2))
+    bad = evaluate(gold, corpus(*["S-TIME O S-METRIC"] * 15, *["S-TIME S-METRIC O"] * 5)[::-1])
+    found = significance(good, bad, n=2000)
+    assert (found["links"], found["facts"]) == (None, None)
+    assert found["spans"].difference == good.micro.f1 - bad.micro.f1
+    low, high = found["spans"].interval
+    assert 0 < low < found["spans"].difference < high
+    assert found["spans"].p < 0.005
+    assert found["spans"].significant
+    assert json.loads(json.dumps(found["spans"].to_json()))["significant"] is True
+    back = significance(bad, good, n=2000)["spans"]
+    assert back.difference == -found["spans"].difference
+    assert back.p < 0.005
+
+
+def test_one_document_proves_nothing_and_the_same_is_no_difference():
+    good, bad = (evaluate(corpus("S-TIME O"), corpus(tags)) for tags in ("S-TIME O", "O S-TIME"))
+    assert significance(good, bad, n=500)["spans"].p == 1.0
+    assert significance(good, good, n=50)["spans"].to_json() == {
+        "difference": 0.0, "interval": (0.0, 0.0), "p": 1.0, "significant": False,
+    }  # fmt: skip
+
+
+def test_chance_makes_as_many_small_p_values_as_it_should():
+    """Two systems that differ by chance alone: p is below 0.2 in about a fifth of the trials."""
+    random = np.random.default_rng(3)
+    gold = corpus(*["S-TIME"] * 40)
+    small = 0
+    for _ in range(200):
+        one, other = (
+            evaluate(gold, corpus(*np.where(random.random(40) < 0.7, "S-TIME", "O"))) for _ in range(2)
+        )
+        small += significance(one, other, n=200)["spans"].p < 0.2
+    assert 15 <= small <= 50
+
+
+def test_two_systems_need_the_same_documents():
+    one, other = (evaluate(made, made) for made in (corpus("O", "O"), corpus("O")))
+    with pytest.raises(DataError, match="d1: not among"):
+        significance(one, other)
+
+
 def test_many_documents_are_drawn_in_several_steps(monkeypatch):
     evaluation = evaluate(corpus(*["S-TIME"] * 30), corpus(*["S-TIME", "O"] * 15))
     whole = evaluation.intervals(n=101)
-    monkeypatch.setattr("gongbao.metrics._CELLS", 300)
+    monkeypatch.setattr("gongbao.resampling._CELLS", 300)
     assert evaluation.intervals(n=101) == whole

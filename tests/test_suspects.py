@@ -94,7 +94,7 @@ def test_what_a_held_out_model_reads_otherwise():
     ]
     assert listed == [
         ("wrong label", "METRIC '税收'", "ORG '税收'", 0.9),
-        ("boundary", "ORG '乙厂分'", "ORG '乙厂分厂'", 0.8),
+        ("boundary long", "ORG '乙厂分'", "ORG '乙厂分厂'", 0.8),
         ("missed", "ORG '甲厂'", "", 0.75),
         ("invented", "", "ORG '丙厂'", 0.7),
     ]

@@ -1,4 +1,4 @@
-"""train, evaluate and predict: the main job."""
+"""train and predict, with evaluate beside them: the main job."""
 
 from __future__ import annotations
 
@@ -12,20 +12,16 @@ import typer
 
 from gongbao.cli.common import (
     Backend,
-    Config,
-    Json,
     load_extractor,
     many,
-    naming_the_option,
-    print_json,
     progress,
     read_articles,
     report_failed,
-    scheme_of,
     some,
 )
+from gongbao.cli.evaluation import evaluate
 from gongbao.process import needing, say, writing_to
-from gongbao.schema import UNREAD, DataError, GongbaoError, UsageError
+from gongbao.schema import GongbaoError, UsageError
 
 if TYPE_CHECKING:
     from gongbao.schema import Document, LabelScheme
@@ -61,75 +57,6 @@ def train(
     except KeyboardInterrupt:
         say("the same command with --resume goes on from the last epoch that was saved, if one was")
         raise
-
-
-def evaluate(
-    data: Annotated[
-        str,
-        typer.Option(
-            "--data", help="A bundled split (train, dev, test, shift) or a file with gold annotation."
-        ),
-    ],
-    model: Annotated[
-        Path | None, typer.Option("--model", help="A model's folder; else the default model.")
-    ] = None,
-    predictions: Annotated[
-        Path | None, typer.Option("--predictions", help="Predicted documents, of any system.")
-    ] = None,
-    output: Annotated[
-        Path | None, typer.Option("-o", "--output", help="Write the report here (.html, .json or .md).")
-    ] = None,
-    backend: Annotated[Backend, typer.Option(help="What runs the model.")] = Backend.auto,
-    config: Config = None,
-    as_json: Json = False,
-) -> None:
-    """Score a model's or any system's predictions against gold annotation."""
-    from gongbao.corpus import read, resolve
-    from gongbao.facts import prepare_gold
-    from gongbao.metrics import evaluate as score
-    from gongbao.report import score_table, write_report
-
-    if predictions is not None and model is not None:
-        raise UsageError("--model and --predictions exclude each other")
-    if predictions is None and config is not None:
-        raise UsageError("--config goes with --predictions: a model brings its own labels")
-    if output is not None and output.suffix.lower() not in (".html", ".json", ".md"):
-        raise UsageError(f"a report is .html, .json or .md, not {output.name!r}", remedy="-o report.html")
-    if predictions is not None:
-        name = predictions.name
-        scheme = scheme_of(config)
-        with naming_the_option(config):
-            gold = [prepare_gold(d, scheme) for d in resolve(data, scheme)]
-            predicted = [_valued(d, scheme) for d in read(predictions, scheme)]
-    else:
-        extractor = load_extractor(model, backend)
-        name = f"{extractor.folder.name} ({extractor.folder.path})"
-        scheme = extractor.folder.scheme
-        gold = [prepare_gold(d, scheme) for d in resolve(data, scheme)]
-        predicted = list(progress(extractor.stream(gold), len(gold)))
-    if not gold:
-        raise DataError("there are no documents to evaluate on", file=data)
-    try:
-        evaluation = score(gold, predicted)
-    except DataError as error:
-        raise error.within(file=f"{name} against {data}") from None
-    if output is not None:
-        with writing_to(output):
-            write_report(output, evaluation, gold, predicted, model=name, data=data, labels=scheme.labels)
-        say(f"report: {output}")
-    if as_json:
-        print_json(evaluation.to_json())
-    else:
-        print(score_table(evaluation))
-
-
-def _valued(document: Document, scheme: LabelScheme) -> Document:
-    """A system's document with values, and with facts if it brings none of its own."""
-    from gongbao.facts import normalise, prepare_gold
-
-    if not document.facts:
-        return prepare_gold(document, scheme)
-    return document if any(s.value is not UNREAD for s in document.spans) else normalise(document, scheme)
 
 
 def predict(

@@ -4,31 +4,35 @@ from __future__ import annotations
 
 import json
 from collections import Counter, defaultdict
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import date
 from functools import cache
 from pathlib import Path
-from typing import Any, Final, get_args
+from typing import Any, Final
 
 from gongbao import __version__
+from gongbao.analysis import Analysis, Bucket, Cost, analyse
+from gongbao.comparison import Apart, Comparison, compare
 from gongbao.files import replacing
 from gongbao.metrics import (
     Counts,
     DocumentCounts,
     Evaluation,
     Interval,
-    Kind,
-    LinkKind,
     LinkMistake,
     Mistake,
-    find_link_mistakes,
+    evaluate,
     total,
 )
-from gongbao.report.marked import Example, article, example, link_example
+from gongbao.mistakes import VALUE_KINDS
+from gongbao.report import words
+from gongbao.report.marked import Example, apart_example, article, example, link_example
 from gongbao.report.pages import SURROGATE, environment, meta_text, number_labels, page, printable, rate_text
+from gongbao.report.plots import calibration_axes, curve_axes
 from gongbao.schema import Document, UsageError
 from gongbao.sentences import sentences
+from gongbao.suspects import Suspect
 
 SHOWN_MISTAKES: Final = 30
 """Mistakes of a kind that a report shows; all are counted, and all are in the .json."""
@@ -36,10 +40,22 @@ FEW_DOCUMENTS: Final = 10
 """Intervals from fewer say little, and a report says so: of two perfect ones they have no width."""
 SHOWN_DOCUMENTS: Final = 500
 """Rows of the list of documents."""
+SHOWN_SUSPECTS: Final = 50
+"""Suspected mistakes of the gold annotation that a report shows; all are in the .json."""
+SHOWN_APART: Final = 15
+"""Spans that only one of two systems has, for each of the two, right and wrong; all are in the .json."""
 SHOWN_ARTICLES: Final = 5
 """Articles that a report shows."""
 SHOWN_CHARACTERS: Final = 20_000
 """Characters of each of them; these bounds keep a report of any corpus to a few megabytes."""
+
+
+@dataclass(frozen=True)
+class Against:
+    """Another system to set beside the one that is reported: its name and its predictions for the same documents."""
+
+    name: str
+    predicted: Sequence[Document]
 
 
 def write_report(
@@ -51,6 +67,9 @@ def write_report(
     model: str,
     data: str,
     labels: Sequence[str] = (),
+    training: Iterable[Document] | None = None,
+    suspects: Sequence[Suspect] | None = None,
+    against: Against | None = None,
 ) -> None:
     """Write the report of an evaluation, whole or not at all.
 
@@ -62,15 +81,20 @@ def write_report(
         model: the name of what was evaluated.
         data: the name of what it was evaluated on.
         labels: the scheme's labels in its order, for the order of rows and colours; any others follow.
+        training: the documents that the model was trained on, to tell seen spans from unseen ones.
+        suspects: likely mistakes of the gold annotation, the surest first; None: they were not looked for.
+        against: another system, to compare with.
 
     Raises:
         UsageError: another suffix.
+        DataError: the other system's documents are not the gold ones.
     """
     forms = {".html": _report_html, ".json": _report_json, ".md": _report_markdown}
     form = forms.get(path.suffix.lower())
     if form is None:
         raise UsageError("a report is .html, .json or .md", file=path, remedy="name it report.html")
-    content = form(_Compared(evaluation, gold, predicted, labels), model, data)
+    compared = _Compared(evaluation, gold, predicted, labels, training, suspects, against)
+    content = form(compared, model, data)
     with replacing(path) as file:
         file.write(content)
 
@@ -94,23 +118,33 @@ class _Compared:
         gold: Sequence[Document],
         predicted: Sequence[Document],
         labels: Sequence[str],
+        training: Iterable[Document] | None,
+        suspects: Sequence[Suspect] | None,
+        against: Against | None,
     ) -> None:
         self.evaluation = evaluation
         self.intervals = evaluation.intervals()
         self.gold = {document.id: document for document in gold}
         self.predicted = {document.id: document for document in predicted}
-        self.numbers = number_labels(labels, evaluation.spans)
+        self.analysis: Analysis = analyse(evaluation, gold, predicted, training=training)
+        self.suspects = suspects
+        self.against = against
+        self.comparison: Comparison | None = None
+        if against is not None:
+            theirs = evaluate(gold, against.predicted), against.predicted
+            self.comparison = compare(gold, (evaluation, predicted), theirs)
+        self.numbers = number_labels(labels, self._labels())
         self.mistakes: dict[str, list[Mistake]] = defaultdict(list)
         for mistake in evaluation.mistakes:
             self.mistakes[mistake.document].append(mistake)
-        self.link_mistakes = [
-            mistake
-            for document in evaluation.documents
-            for mistake in find_link_mistakes(self.gold[document.id], self.predicted[document.id])
-        ]
+        self.link_mistakes = self.analysis.link_mistakes
         self.counted = Counter(
             [m.document for m in evaluation.mistakes] + [m.document for m in self.link_mistakes]
         )
+
+    def _labels(self) -> set[str]:
+        theirs = self.comparison.other.spans if self.comparison else {}
+        return {*self.evaluation.spans, *theirs}
 
     @property
     def span_rows(self) -> list[Row]:
@@ -122,25 +156,17 @@ class _Compared:
         ]
 
     @property
-    def kinds(self) -> dict[str, int]:
-        """How many mistakes there are of each kind, those without any too."""
-        counted = Counter(mistake.kind for mistake in self.evaluation.mistakes)
-        return {kind: counted[kind] for kind in get_args(Kind)}
+    def kinds(self) -> dict[str, Cost]:
+        """The kinds of mistakes in spans, those without any too; none at all where there are no spans."""
+        return {cost.kind: cost for cost in self.analysis.costs.get("spans", ())}
 
     @property
-    def link_kinds(self) -> dict[str, int]:
-        """How many mistakes in links there are of each kind; none at all where nobody linked anything."""
+    def link_kinds(self) -> dict[str, Cost]:
+        """The kinds of mistakes in links and in the values of facts; none at all where nobody linked anything."""
         if self.evaluation.links == Counts():
             return {}
-        counted = Counter(mistake.kind for mistake in self.link_mistakes)
-        return {kind: counted[kind] for kind in get_args(LinkKind)}
-
-    @property
-    def explained_links(self) -> int:
-        """Wrong links that are no mistakes of their own, as a span of theirs is wrong."""
-        counts = self.evaluation.links
-        own = [m for m in self.link_mistakes if m.kind != "wrong value"]
-        return counts.fp + counts.fn - sum((m.gold is not None) + (m.predicted is not None) for m in own)
+        *links, explained = self.analysis.costs["links"]
+        return {cost.kind: cost for cost in (*links, *self.analysis.costs.get("facts", ()), explained)}
 
     def worst_link_mistakes(self) -> dict[str, list[LinkMistake]]:
         """By kind, those the model was surest of first."""
@@ -198,11 +224,24 @@ def _report_json(compared: _Compared, model: str, data: str) -> str:
         "scores": evaluation.to_json(),
         "intervals": compared.intervals.to_json(),
         "documents": [_document_json(document) for document in evaluation.documents],
+        "definitions": {
+            what: {name: scheme.en_says for name, scheme in schemes.items()}
+            for what, schemes in words.SCHEMES.items()
+        },
+        **compared.analysis.to_json(),
         "mistakes": [mistake.to_json() for mistake in evaluation.mistakes],
         "link_mistakes": [mistake.to_json() for mistake in compared.link_mistakes],
+        "suspects": None if compared.suspects is None else [s.to_json() for s in compared.suspects],
+        "comparison": _comparison_json(compared),
     }
     text = json.dumps(content, ensure_ascii=False, indent=1, allow_nan=False)
     return SURROGATE.sub("\N{REPLACEMENT CHARACTER}", text) + "\n"
+
+
+def _comparison_json(compared: _Compared) -> dict[str, Any] | None:
+    if compared.comparison is None or compared.against is None:
+        return None
+    return {"against": compared.against.name, **compared.comparison.to_json()}
 
 
 def _document_json(document: DocumentCounts) -> dict[str, Any]:
@@ -220,8 +259,8 @@ def _report_markdown(compared: _Compared, model: str, data: str) -> str:
     return printable(text).rstrip() + "\n"
 
 
-def _worst_examples(compared: _Compared) -> dict[str, dict[str, list[Example]]]:
-    """Of spans and of links, by kind."""
+def _examples(compared: _Compared) -> dict[str, Any]:
+    """Mistakes of spans and of links by kind, and what only one of two systems has, in their sentences."""
 
     @cache
     def bounds(name: str) -> list[tuple[int, int]]:
@@ -233,9 +272,17 @@ def _worst_examples(compared: _Compared) -> dict[str, dict[str, list[Example]]]:
             return link_example(text, mistake, around, compared.numbers)
         return example(text, mistake, around, compared.numbers)
 
+    def of_one(apart: Apart) -> Example:
+        text, around = compared.gold[apart.document].text, bounds(apart.document)
+        return apart_example(text, apart, around, compared.numbers)
+
+    found = compared.comparison.apart if compared.comparison else ()
+    groups = {(by, right): [a for a in found if (a.by, a.right) == (by, right)]
+              for by in ("one", "other") for right in (True, False)}  # fmt: skip
     return {
         "worst": {kind: [*map(shown, those)] for kind, those in compared.worst_mistakes().items()},
         "worst_links": {kind: [*map(shown, those)] for kind, those in compared.worst_link_mistakes().items()},
+        "apart": {key: (len(those), [*map(of_one, those[:SHOWN_APART])]) for key, those in groups.items()},
     }
 
 
@@ -246,8 +293,9 @@ def _report_html(compared: _Compared, model: str, data: str) -> str:
         "report.html",
         compared.numbers,
         **_scores(compared, model, data),
-        **_worst_examples(compared),
-        explained=compared.explained_links,
+        **_examples(compared),
+        curve_axes=curve_axes(compared.analysis.curves.values()),
+        calibration_axes=calibration_axes(compared.analysis.calibration),
         counted=compared.counted,
         role=_first_role(compared, shown),
         listed=[_listing(compared, d) for d in compared.worst_documents()[:SHOWN_DOCUMENTS]],
@@ -271,7 +319,7 @@ def _first_role(compared: _Compared, shown: Sequence[Document]) -> str | None:
 
 def _scores(compared: _Compared, model: str, data: str) -> dict[str, Any]:
     """What the templates know of the figures."""
-    evaluation, intervals = compared.evaluation, compared.intervals
+    evaluation, intervals, analysis = compared.evaluation, compared.intervals, compared.analysis
     return {
         "model": model, "data": data, "today": date.today().isoformat(), "documents": len(evaluation.documents),
         "spans": compared.span_rows,
@@ -280,9 +328,44 @@ def _scores(compared: _Compared, model: str, data: str) -> dict[str, Any]:
         "roles": [Row(role, counts, None) for role, counts in evaluation.roles.items()],
         "links": Row("links", evaluation.links, intervals.links),
         "facts": Row("facts", evaluation.facts, intervals.facts),
-        "kinds": compared.kinds, "link_kinds": compared.link_kinds,
-        "few": len(evaluation.documents) < FEW_DOCUMENTS,
+        "schemes": [
+            (words.SCHEMES[what][name], scheme)
+            for what, schemes in (("spans", analysis.spans), ("links", analysis.links), ("facts", analysis.facts))
+            for name, scheme in schemes.items()
+        ],
+        "analysis": analysis, "calibration_error": evaluation.calibration_error,
+        "confusion": _confusion(compared), "words": words,
+        "dimensions": [_dimension(name, buckets) for name, buckets in analysis.buckets.items()],
+        "value_kinds": VALUE_KINDS, "kinds": compared.kinds, "link_kinds": compared.link_kinds,
+        "suspects": compared.suspects, "shown_suspects": (compared.suspects or ())[:SHOWN_SUSPECTS],
+        "comparison": compared.comparison, "against": compared.against.name if compared.against else "",
+        "few": len(evaluation.documents) < FEW_DOCUMENTS, "few_documents": FEW_DOCUMENTS,
     }  # fmt: skip
+
+
+def _dimension(name: str, buckets: Sequence[Bucket]) -> tuple[str, words.Words, Sequence[Bucket]]:
+    return name, words.words_of(words.DIMENSIONS, name), buckets
+
+
+def _confusion(compared: _Compared) -> dict[str, Any]:
+    """The matrix: labels, and rows of counts with shades from 0 to 8 by their share of the row; None is no span."""
+    counts = compared.analysis.confusion
+    labels = [label for label in compared.numbers if any(label in pair for pair in counts)]
+    columns: list[str | None] = [*labels, None]
+    rows = []
+    for gold in columns:
+        row = [counts.get((gold, predicted), 0) for predicted in columns]
+        whole = sum(row) or 1
+        rows.append(
+            (
+                gold,
+                [
+                    (n, round(8 * n / whole), gold is not None and gold == p)
+                    for n, p in zip(row, columns, strict=True)
+                ],
+            )
+        )
+    return {"labels": labels, "rows": rows if labels else []}
 
 
 def _listing(compared: _Compared, document: DocumentCounts) -> dict[str, Any]:

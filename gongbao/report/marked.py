@@ -8,7 +8,9 @@ from dataclasses import dataclass
 from itertools import pairwise
 from typing import Final
 
+from gongbao.comparison import Apart
 from gongbao.metrics import Arrow, LinkKey, LinkMistake, Mistake
+from gongbao.mistakes import VALUE_KINDS
 from gongbao.report.pages import exact_text, meta_text, short, value_text
 from gongbao.schema import Document, Span
 
@@ -62,7 +64,7 @@ class Article:
 class Example:
     """A mistake in its sentence, which may go on before and after."""
 
-    mistake: Mistake | LinkMistake
+    mistake: Mistake | LinkMistake | Apart
     start: int
     end: int
     pieces: tuple[Piece, ...]
@@ -81,7 +83,7 @@ def article(
     """The first `most` characters of an article, with its spans, its links and the mistakes made in it."""
     tags: dict[int, list[Tag]] = defaultdict(list)
     for mistake in mistakes:
-        tags[_end(mistake)].append(_mistake_tag(mistake))
+        tags[mistake.place[1]].append(_mistake_tag(mistake))
     wanted, found = _links(gold), _links(predicted)
     for link, (text, end) in (wanted | found).items():
         sign = "" if link in wanted and link in found else "−" if link in wanted else "+"
@@ -106,9 +108,17 @@ def example(
     text: str, mistake: Mistake, bounds: Sequence[tuple[int, int]], numbers: Mapping[str, int]
 ) -> Example:
     """A mistake in its sentence, or in the part of it that is near; `bounds` are those of the text's sentences."""
-    gold, predicted = ([span] if span else [] for span in (mistake.gold, mistake.predicted))
-    tags = {_end(mistake): [_mistake_tag(mistake)]}
-    return _example(text, mistake, bounds, numbers, gold, predicted, tags)
+    tags = {mistake.place[1]: [_mistake_tag(mistake)]}
+    return _example(text, mistake, bounds, numbers, mistake.wanted, mistake.found, tags)
+
+
+def apart_example(
+    text: str, apart: Apart, bounds: Sequence[tuple[int, int]], numbers: Mapping[str, int]
+) -> Example:
+    """A span that one system alone predicted, in its sentence; gold has it too if it is right."""
+    span = apart.span
+    tags = {span.end: [Tag(short(span.label), "" if apart.right else "+")]}
+    return _example(text, apart, bounds, numbers, [span] if apart.right else [], [span], tags)
 
 
 def link_example(
@@ -118,7 +128,7 @@ def link_example(
     arrows = [(arrow, sign) for arrow, sign in ((mistake.gold, "−"), (mistake.predicted, "+")) if arrow]
     found = {span.key: span for arrow, _ in arrows for span in (arrow.head, arrow.tail)}
     spans = [found[key] for key in sorted(found)]
-    if mistake.kind == "wrong value":
+    if mistake.kind in VALUE_KINDS:
         notes = [Tag(" → ".join(value_text(arrow.tail.value) for arrow, _ in arrows), "≠")]
     else:
         notes = [Tag(_arrow_text(arrow), sign, link=True) for arrow, sign in arrows]
@@ -128,7 +138,7 @@ def link_example(
 
 def _example(
     text: str,
-    mistake: Mistake | LinkMistake,
+    mistake: Mistake | LinkMistake | Apart,
     bounds: Sequence[tuple[int, int]],
     numbers: Mapping[str, int],
     gold: Sequence[Span],
@@ -185,14 +195,12 @@ class _Cursor:
         return span if span and span.start <= offset else None
 
 
-def _end(mistake: Mistake) -> int:
-    return max(span.end for span in (mistake.gold, mistake.predicted) if span)
-
-
 def _mistake_tag(mistake: Mistake) -> Tag:
-    labels = [span.label for span in (mistake.gold, mistake.predicted) if span]
-    sign = "≠" if len(labels) == 2 else "−" if mistake.gold else "+"
-    return Tag(" → ".join(short(label) for label in dict.fromkeys(labels)), sign)
+    wanted, found = len(mistake.wanted), len(mistake.found)
+    labels = dict.fromkeys(short(span.label) for span in (*mistake.wanted, *mistake.found))
+    sign = "≠" if wanted and found else "−" if wanted else "+"
+    many = f" {wanted} → {found}" if wanted + found > 2 else ""
+    return Tag(" → ".join(labels) + many, sign)
 
 
 def _links(document: Document) -> dict[LinkKey, tuple[str, int]]:
