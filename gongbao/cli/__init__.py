@@ -16,6 +16,7 @@ from typer.main import get_command
 from gongbao.cli import main_job
 from gongbao.cli.annotations import annotations_app, articles_app
 from gongbao.cli.corpus import corpus_app
+from gongbao.cli.leaderboard import leaderboard_app
 from gongbao.cli.models import model_app
 from gongbao.process import guarded, say
 
@@ -31,6 +32,7 @@ app.add_typer(articles_app, name="articles")
 app.add_typer(annotations_app, name="annotations")
 app.add_typer(corpus_app, name="corpus")
 app.add_typer(model_app, name="model")
+app.add_typer(leaderboard_app, name="leaderboard")
 
 
 def _version(wanted: bool) -> None:
