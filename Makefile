@@ -12,7 +12,7 @@ TORCH := $(shell sed -n 's/^torch==//p' constraints.txt)
 # Where PyTorch's CPU build comes from: the usual index has, for Linux, only one with gigabytes of CUDA.
 TORCH_INDEX ?= https://download.pytorch.org/whl/cpu
 
-.PHONY: demo test check format clean
+.PHONY: demo test check format leaderboard clean
 
 # PyTorch first and alone: its CPU build where one lies at hand, else from its index, else what the usual index has.
 $(READY): pyproject.toml constraints.txt
@@ -48,6 +48,29 @@ check: $(READY)
 format: $(READY)
 	$(BIN)/ruff format $(SOURCES)
 	$(BIN)/ruff check --fix $(SOURCES)
+
+# Every entry of leaderboard/ anew, from the models and the data as they are now. The slow ones, which depend on a seed, are
+# taken along with SEEDED='spacy transformers'.
+BASELINES ?= rules crf
+SEEDED ?=
+SEEDS ?= 1 2 3
+BOARD_SETS := test shift
+BASELINE := $(BIN)/python benchmarks/baselines.py --train train --dev dev --data $(BOARD_SETS)
+ADD := $(BIN)/gongbao leaderboard add
+leaderboard: $(READY)
+	$(BIN)/python -m pip install --constraint constraints.txt --group baselines
+	$(BASELINE) --only $(BASELINES) -o $(OUT)/baselines
+	$(if $(SEEDED),set -e; for seed in $(SEEDS); do \
+		$(BASELINE) --only $(SEEDED) --seed $$seed -o $(OUT)/baselines/$$seed; done)
+	rm -rf $(foreach set,$(BOARD_SETS),leaderboard/$(set) leaderboard/$(set).json)
+	set -e; for set in $(BOARD_SETS); do \
+		$(ADD) --data $$set --model models/default --name default; \
+		for system in $(BASELINES); do \
+			$(ADD) --data $$set --train train --train dev --predictions $(OUT)/baselines/$$system.$$set.jsonl; done; \
+		for system in $(SEEDED); do $(ADD) --data $$set --train train --train dev \
+			$(foreach seed,$(SEEDS),--predictions $(OUT)/baselines/$(seed)/$$system.$$set.jsonl); done; \
+	done
+	$(BIN)/gongbao leaderboard check
 
 clean:
 	rm -rf $(OUT) .coverage .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
