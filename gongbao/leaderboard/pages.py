@@ -219,7 +219,11 @@ def html(tables: Tables) -> str:
 def _paragraphs(meaning: str) -> list[tuple[str, str]]:
     """The items of the explanation without their Markdown: what each is about, and what is said of it."""
     items = re.findall(r"^- \*\*(.+?)\*\*[:：] ?(.*?)(?=^- |^$)", meaning, re.M | re.S)
-    return [(about, " ".join(re.sub(r"\*+", "", said).split())) for about, said in items]
+    # A line's end is a blank in English and nothing in Chinese.
+    return [
+        (about, re.sub("(?<=[，。；：]) ", "", " ".join(re.sub(r"\*+", "", said).split())))
+        for about, said in items
+    ]
 
 
 def show(tables: Tables) -> str:
