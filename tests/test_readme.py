@@ -24,6 +24,7 @@ from gongbao.corpus import freeze, read, write
 from gongbao.facts import prepare_gold
 from gongbao.inline import parse
 from gongbao.label_studio import read_config, to_export
+from gongbao.report.words import DIMENSIONS, SCHEMES
 from gongbao.schema import Document
 from gongbao.splitting import split
 from gongbao.tables import COLUMNS, rows
@@ -213,6 +214,40 @@ def test_the_example_at_the_top_is_what_its_annotation_gives(scheme):
 
 
 # ------------------------------------------------------------------------------ the other pages
+
+
+EVALUATION = ("docs/evaluation.md", "docs/evaluation.zh.md")
+
+
+@pytest.mark.parametrize("language", ["sh", "python"])
+def test_both_pages_on_evaluation_hold_the_same_commands_and_the_same_python(language):
+    one, other = (blocks(page, language) for page in EVALUATION)
+    assert one == other != []
+
+
+def test_the_python_and_the_commands_on_evaluation_run(monkeypatch, tmp_path, documents, capsys):
+    monkeypatch.chdir(tmp_path)
+    write(documents, "corpus.jsonl")
+    for name, spans in (("one", 3), ("other", 1)):
+        write([d.replace(spans=d.spans[:spans], links=(), facts=()) for d in documents], f"{name}.jsonl")
+    (block,) = blocks(EVALUATION[0], "python")
+    exec(compile(block, EVALUATION[0], "exec"), {})
+    assert "Difference(difference=" in capsys.readouterr().out
+    for line in command_lines(EVALUATION[0]):
+        command = typer.main.get_command(app).commands["evaluate"]
+        assert command.make_context("gongbao", line[2:]).params["output"]
+
+
+@pytest.mark.parametrize(("page", "column"), [(EVALUATION[0], 1), (EVALUATION[1], 0)])
+def test_the_pages_on_evaluation_name_what_the_report_names(page, column):
+    text = text_of(page).lower()
+    tables = (
+        *SCHEMES.values(),
+        {k: w for k, w in DIMENSIONS.items() if k in ("seen", "number", "kind", "distance")},
+    )
+    for table in tables:
+        for name in table.values():
+            assert name[column].lower() in text, name[column]
 
 
 @pytest.mark.parametrize("page", [*GUIDELINES, "docs/formats.md"])

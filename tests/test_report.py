@@ -161,7 +161,7 @@ def test_curves_are_drawn_where_there_are_scores(tmp_path, gold, predicted):
         replace(s, score=0.9 if s.key in {g.key for g in gold.spans} else 0.4) for s in predicted.spans
     ))  # fmt: skip
     page = parsed(written(tmp_path, [gold], [sure]))
-    (curve,) = page.xpath('//*[@id="curves"]//figure[1]//svg[@class="plot"]/path/@d')
+    (curve,) = page.xpath('//*[@id="curves"]//figure[1]//svg[@class="plot"]/path[starts-with(@class, "curve")]/@d')
     # At 0.9 five of five are right and of eight found; at 0.4 five of eight. The axes begin at 0.6.
     assert curve == "M21.3 0.0L21.3 215.6"
     assert rows(page, "curve-figures") == [["Spans", "0.625", "0.900", "0.769"]]
@@ -242,8 +242,8 @@ def test_scores_in_the_schemes_order(tmp_path, gold, predicted):
     assert table[2] == ["PROJECT", "0.000", "—", "0.000", "0.000–0.000", "0", "1", "0"]
     assert table[5] == ["Micro", "0.625", "0.625", "0.625", "0.625–0.625", "8", "8", "5"]
     assert rows(page, "link-scores") == [
-        ["COMPLETION", "—", "0.000", "0.000", "—", "1", "0", "0"],
-        ["VALUE", "0.500", "1.000", "0.667", "—", "1", "2", "1"],
+        ["COMPLETION", "—", "0.000", "0.000", "0.000–0.000", "1", "0", "0"],
+        ["VALUE", "0.500", "1.000", "0.667", "0.667–0.667", "1", "2", "1"],
         ["All links", "0.500", "0.500", "0.500", "0.500–0.500", "2", "2", "1"],
         ["Facts", "—", "—", "—", "—", "0", "0", "0"],
     ]

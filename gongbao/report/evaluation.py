@@ -325,7 +325,10 @@ def _scores(compared: _Compared, model: str, data: str) -> dict[str, Any]:
         "spans": compared.span_rows,
         "micro": Row("micro", evaluation.micro, intervals.micro),
         "macro": (rate_text(evaluation.macro_f1, len(evaluation.spans)), intervals.macro),
-        "roles": [Row(role, counts, None) for role, counts in evaluation.roles.items()],
+        "roles": [
+            Row(role, counts, analysis.links["strict"].intervals.each[role])
+            for role, counts in evaluation.roles.items()
+        ],
         "links": Row("links", evaluation.links, intervals.links),
         "facts": Row("facts", evaluation.facts, intervals.facts),
         "schemes": [
