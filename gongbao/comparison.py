@@ -7,11 +7,11 @@ comparison.differences["spans"].p, comparison.found
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Hashable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final, Literal, TypeAlias
 
-from gongbao.counts import Counts, total
+from gongbao.counts import Counts, fact_values, link_keys, same_value, total
 from gongbao.metrics import Evaluation, significance
 from gongbao.resampling import DRAWS, Difference, paired_difference
 from gongbao.schema import Document, Span
@@ -39,16 +39,16 @@ class Comparison:
     """What `compare` found.
 
     `differences` are of spans, links and facts, `labels` of the spans of one label: F1 of the one minus that of the other.
-    `found` counts the gold spans by who has them, `invented` the wrong predicted ones; `documents` counts those on which the one or
-    the other has the higher span F1, or both the same. `apart` lists what only one of them has.
+    `found` counts what is in gold by who has it, spans, links and facts, `invented` what is predicted and wrong; `documents` counts those
+    on which the one or the other has the higher span F1, or both the same. `apart` lists the spans that only one of them has.
     """
 
     one: Evaluation
     other: Evaluation
     differences: Mapping[str, Difference | None]
     labels: Mapping[str, Difference]
-    found: Mapping[Side, int]
-    invented: Mapping[Side, int]
+    found: Mapping[str, Mapping[Side, int]]
+    invented: Mapping[str, Mapping[Side, int]]
     documents: Mapping[Side, int]
     apart: tuple[Apart, ...]
 
@@ -58,7 +58,9 @@ class Comparison:
             "differences": {k: d.to_json() if d else None for k, d in self.differences.items()},
             "labels": {label: difference.to_json() for label, difference in self.labels.items()},
             "other": self.other.to_json(),
-            "found": dict(self.found), "invented": dict(self.invented), "documents": dict(self.documents),
+            "found": {what: dict(sides) for what, sides in self.found.items()},
+            "invented": {what: dict(sides) for what, sides in self.invented.items()},
+            "documents": dict(self.documents),
             "apart": [apart.to_json() for apart in self.apart],
         }  # fmt: skip
 
@@ -78,24 +80,52 @@ def compare(
     """
     differences = significance(one[0], other[0], n, seed)
     ours, theirs = ({document.id: document for document in documents} for _, documents in (one, other))
-    found: Counter[Side] = Counter()
-    invented: Counter[Side] = Counter()
+    found: dict[str, Counter[Side]] = {what: Counter() for what in differences}
+    invented: dict[str, Counter[Side]] = {what: Counter() for what in differences}
     apart: list[Apart] = []
     for document in gold:
-        sides = [{span.key: span for span in d[document.id].spans} for d in (ours, theirs)]
-        wanted = {span.key: span for span in document.spans}
-        for key, span in sorted({**sides[0], **sides[1], **wanted}.items()):
-            has = key in sides[0], key in sides[1]
-            side: Side = "both" if all(has) else "one" if has[0] else "other" if has[1] else "neither"
-            (found if key in wanted else invented)[side] += 1
-            if side == "one" or side == "other":
-                apart.append(Apart(document.id, span, side, key in wanted))
+        one_has, other_has = ours[document.id], theirs[document.id]
+        rights = zip(
+            _keys(document, document), _keys(document, one_has), _keys(document, other_has), strict=True
+        )
+        for what, (wanted, *sides) in zip(differences, rights, strict=True):
+            for key in wanted.union(*sides):
+                (found if key in wanted else invented)[what][_side(key in sides[0], key in sides[1])] += 1
+        apart += _apart(document, one_has, other_has)
     pairs = _paired(one[0], other[0])
     return Comparison(
         one[0], other[0], differences, _by_label(pairs, n, seed),
-        {side: found[side] for side in SIDES}, {side: invented[side] for side in SIDES[:3]},
+        {what: {side: counted[side] for side in SIDES} for what, counted in found.items()},
+        {what: {side: counted[side] for side in SIDES[:3]} for what, counted in invented.items()},
         _won(pairs), tuple(apart),
     )  # fmt: skip
+
+
+def _keys(gold: Document, document: Document) -> tuple[set[Hashable], set[Hashable], set[Hashable]]:
+    """What makes the spans, links and facts of a document the same as another's; a fact whose value is not gold's is another."""
+    values = fact_values(gold)
+    facts = {
+        (key, key not in values or same_value(value, values[key]))
+        for key, value in fact_values(document).items()
+    }
+    return {span.key for span in document.spans}, set(link_keys(document)), set(facts)
+
+
+def _side(one: bool, other: bool) -> Side:
+    if one and other:
+        return "both"
+    return "one" if one else "other" if other else "neither"
+
+
+def _apart(gold: Document, one: Document, other: Document) -> Iterator[Apart]:
+    """The spans that only one of two has, in the order of the text."""
+    wanted = {span.key for span in gold.spans}
+    ours, theirs = ({span.key: span for span in document.spans} for document in (one, other))
+    for key in sorted(ours.keys() ^ theirs.keys()):
+        if key in ours:
+            yield Apart(gold.id, ours[key], "one", key in wanted)
+        else:
+            yield Apart(gold.id, theirs[key], "other", key in wanted)
 
 
 def _paired(one: Evaluation, other: Evaluation) -> list[tuple[Mapping[str, Counts], Mapping[str, Counts]]]:

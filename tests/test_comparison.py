@@ -5,9 +5,10 @@ import json
 import pytest
 
 from gongbao.comparison import compare
+from gongbao.facts import prepare_gold
 from gongbao.inline import parse
 from gongbao.metrics import evaluate, significance
-from gongbao.schema import DataError
+from gongbao.schema import DataError, Document
 
 GOLD = "{甲|ORG}，{乙|ORG}，{丙|ORG}，{丁|TIME}，戊"
 ONE = "{甲|ORG}，{乙|ORG}，丙，{丁|ORG}，{戊|ORG}"
@@ -25,8 +26,8 @@ def compared(one, other, gold=None, **more):
 
 def test_who_has_what():
     found = compared(documents(ONE), documents(OTHER), n=100)
-    assert found.found == {"both": 1, "one": 1, "other": 1, "neither": 1}
-    assert found.invented == {"both": 1, "one": 1, "other": 0}
+    assert found.found["spans"] == {"both": 1, "one": 1, "other": 1, "neither": 1}
+    assert found.invented["spans"] == {"both": 1, "one": 1, "other": 0}
     assert [(a.span.text, a.span.label, a.by, a.right) for a in found.apart] == [
         ("乙", "ORG", "one", True), ("丁", "ORG", "one", False), ("丁", "TIME", "other", True),
     ]  # fmt: skip
@@ -34,6 +35,20 @@ def test_who_has_what():
     data = json.loads(json.dumps(found.to_json(), allow_nan=False))
     assert data["apart"][0]["span"]["text"] == "乙"
     assert data["differences"]["links"] is None
+
+
+def test_links_and_facts_by_who_has_them(scheme):
+    text = "{税收|METRIC#1}{2元|AMOUNT>1:VALUE}，{利润|METRIC#2}{3元|AMOUNT>2:VALUE}"
+    gold, one = (prepare_gold(parse(text, id="d"), scheme) for _ in range(2))
+    other = prepare_gold(parse(text.replace(">2:VALUE", ">2:CHANGE"), id="d"), scheme)
+    data = other.to_json()
+    data["spans"][1]["value"]["low"] = data["spans"][1]["value"]["high"] = 7
+    found = compared([one], [Document.from_json(data)], [gold], n=50)
+    assert found.found["links"] == {"both": 1, "one": 1, "other": 0, "neither": 0}
+    assert found.invented["links"] == {"both": 0, "one": 0, "other": 1}
+    # A right link with a wrong value is no fact of gold.
+    assert found.found["facts"] == {"both": 0, "one": 2, "other": 0, "neither": 0}
+    assert found.invented["facts"] == {"both": 0, "one": 0, "other": 2}
 
 
 def test_differences_of_labels_and_of_all():

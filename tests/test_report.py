@@ -161,7 +161,9 @@ def test_curves_are_drawn_where_there_are_scores(tmp_path, gold, predicted):
         replace(s, score=0.9 if s.key in {g.key for g in gold.spans} else 0.4) for s in predicted.spans
     ))  # fmt: skip
     page = parsed(written(tmp_path, [gold], [sure]))
-    (curve,) = page.xpath('//*[@id="curves"]//figure[1]//svg[@class="plot"]/path[starts-with(@class, "curve")]/@d')
+    (curve,) = page.xpath(
+        '//*[@id="curves"]//figure[1]//svg[@class="plot"]/path[starts-with(@class, "curve")]/@d'
+    )
     # At 0.9 five of five are right and of eight found; at 0.4 five of eight. The axes begin at 0.6.
     assert curve == "M21.3 0.0L21.3 215.6"
     assert rows(page, "curve-figures") == [["Spans", "0.625", "0.900", "0.769"]]
@@ -173,13 +175,16 @@ def test_gold_in_doubt_is_listed_apart(tmp_path, gold, predicted):
     page = parsed(written(tmp_path, [gold], [predicted], suspects=[]))
     assert "There are none." in words(page.xpath('//*[@id="suspects"]')[0])
     doubts = [Suspect("d", 0, 4, "unlabelled", 0.75, "", "ORG '今年'", "【今年】以来")] * 60
+    doubts.append(Suspect("d", 0, 4, "missed", 0.25, "ORG '今年'", "", "【今年】以来"))
     page = parsed(written(tmp_path, [gold], [predicted], suspects=doubts))
     listed = rows(page, "suspect-list")
-    assert len(listed) == report_of_evaluation.SHOWN_SUSPECTS
+    # The many of one kind do not drown the one of another.
+    assert len(listed) == report_of_evaluation.SHOWN_SUSPECTS + 1
+    assert listed[-1][:2] == ["0.250", "Missed"]
     assert listed[0] == ["0.750", "labelled elsewhere", "— → ORG '今年'", "【今年】以来 d · 0–4"]
-    assert "10 more" in words(page.xpath('//*[@id="suspects"]')[0])
+    assert "50 more" in words(page.xpath('//*[@id="suspects"]')[0])
     assert (
-        len(json.loads(written(tmp_path, [gold], [predicted], "r.json", suspects=doubts))["suspects"]) == 60
+        len(json.loads(written(tmp_path, [gold], [predicted], "r.json", suspects=doubts))["suspects"]) == 61
     )
     assert "| 0.750 | labelled elsewhere | d | 0–4 | — |" in written(
         tmp_path, [gold], [predicted], "r.md", suspects=doubts
@@ -191,15 +196,16 @@ def test_two_systems_side_by_side(tmp_path, gold, predicted):
     page = parsed(written(tmp_path, [gold], [predicted], against=other))
     assert rows(page, "differences")[0] == ["Spans", "+0.080", "+0.080 … +0.080", "1.0000", "no"]
     assert rows(page, "sides") == [
-        ["Gold spans found", "2", "3", "1", "2"],
-        ["Wrong predictions", "0", "3", "0", ""],
-    ]
+        ["Spans: gold found", "2", "3", "1", "2"], ["Spans: wrong predictions", "0", "3", "0", ""],
+        ["Links: gold found", "0", "1", "0", "1"], ["Links: wrong predictions", "0", "1", "0", ""],
+        ["Facts: gold found", "0", "0", "0", "0"], ["Facts: wrong predictions", "0", "0", "0", ""],
+    ]  # fmt: skip
     assert "A better 1, B better 0, the same 0" in words(page.xpath('//*[@id="comparison"]')[0])
     assert [m[0][0] for m in map(marks, page.xpath('//*[@id="only-b"]//li'))] == ["青石镇"]
     assert tags(page.xpath('//*[@id="wrong-a"]')[0]) == ["+ AMOUNT", "+ PROJECT", "+ AMOUNT"]
     assert not page.xpath('//*[@id="wrong-b"]')
     data = json.loads(written(tmp_path, [gold], [predicted], "r.json", against=other))["comparison"]
-    assert (data["against"], data["found"]["one"], len(data["apart"])) == ("theirs", 3, 7)
+    assert (data["against"], data["found"]["spans"]["one"], len(data["apart"])) == ("theirs", 3, 7)
     assert "## Comparison\n\nA: demo. B: theirs." in written(
         tmp_path, [gold], [predicted], "r.md", against=other
     )

@@ -40,8 +40,9 @@ FEW_DOCUMENTS: Final = 10
 """Intervals from fewer say little, and a report says so: of two perfect ones they have no width."""
 SHOWN_DOCUMENTS: Final = 500
 """Rows of the list of documents."""
-SHOWN_SUSPECTS: Final = 50
-"""Suspected mistakes of the gold annotation that a report shows; all are in the .json."""
+SHOWN_SUSPECTS: Final = 10
+"""Suspected mistakes of the gold annotation of each kind that a report shows, so that no kind drowns the others; all are in the
+.json."""
 SHOWN_APART: Final = 15
 """Spans that only one of two systems has, for each of the two, right and wrong; all are in the .json."""
 SHOWN_ARTICLES: Final = 5
@@ -340,10 +341,21 @@ def _scores(compared: _Compared, model: str, data: str) -> dict[str, Any]:
         "confusion": _confusion(compared), "words": words,
         "dimensions": [_dimension(name, buckets) for name, buckets in analysis.buckets.items()],
         "value_kinds": VALUE_KINDS, "kinds": compared.kinds, "link_kinds": compared.link_kinds,
-        "suspects": compared.suspects, "shown_suspects": (compared.suspects or ())[:SHOWN_SUSPECTS],
+        "suspects": compared.suspects, "shown_suspects": _surest(compared.suspects or ()),
         "comparison": compared.comparison, "against": compared.against.name if compared.against else "",
         "few": len(evaluation.documents) < FEW_DOCUMENTS, "few_documents": FEW_DOCUMENTS,
     }  # fmt: skip
+
+
+def _surest(suspects: Sequence[Suspect]) -> list[Suspect]:
+    """The surest of each kind, in the order given."""
+    seen: Counter[str] = Counter()
+    shown = []
+    for suspect in suspects:
+        seen[suspect.kind] += 1
+        if seen[suspect.kind] <= SHOWN_SUSPECTS:
+            shown.append(suspect)
+    return shown
 
 
 def _dimension(name: str, buckets: Sequence[Bucket]) -> tuple[str, words.Words, Sequence[Bucket]]:
