@@ -7,6 +7,6 @@ its own, known by its hash.
 
 from gongbao.report.evaluation import write_report
 from gongbao.report.table import score_table
-from gongbao.report.view import extraction_view
+from gongbao.report.view import extraction_fragment, extraction_view
 
-__all__ = ["extraction_view", "score_table", "write_report"]
+__all__ = ["extraction_fragment", "extraction_view", "score_table", "write_report"]

@@ -22,14 +22,24 @@ def page(template: str, numbers: Mapping[str, int], **content: Any) -> str:
     """The page that a template makes; `numbers` are the labels and their numbers, in order."""
     from markupsafe import Markup
 
-    style = _source("style.css") + "".join(_colour(number) for number in numbers.values())
-    script = _source("script.js")
+    style = stylesheet(numbers)
+    script = source("script.js")
     html = environment().get_template(template).render(
         content, labels=numbers, version=__version__,
         # Both are the page's own and hold nothing of the data; all else is escaped.
         style=Markup(style), script=Markup(script), style_hash=_csp_hash(style), script_hash=_csp_hash(script),  # noqa: S704
     )  # fmt: skip
     return printable(html)
+
+
+def fragment(template: str, numbers: Mapping[str, int], **content: Any) -> str:
+    """A part of a page, without style and script; `numbers` as for `page`."""
+    return printable(environment().get_template(template).render(content, labels=numbers))
+
+
+def stylesheet(numbers: Mapping[str, int]) -> str:
+    """The pages' style, with the labels' colours."""
+    return source("style.css") + "".join(_colour(number) for number in numbers.values())
 
 
 @cache
@@ -49,7 +59,8 @@ def environment() -> Environment:
 
 
 @cache
-def _source(name: str) -> str:
+def source(name: str) -> str:
+    """A style or a script as it stands among the templates."""
     return (PACKAGE / "templates" / name).read_text(encoding="utf-8")
 
 

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
-from gongbao.report.marked import article
-from gongbao.report.pages import exact_text, number_labels, page, value_text
+from gongbao.report.marked import Article, article
+from gongbao.report.pages import exact_text, fragment, number_labels, page, value_text
 from gongbao.schema import Amount, Document, Period, Value
 
 SHOWN_DOCUMENTS: Final = 500
@@ -21,18 +21,47 @@ def extraction_view(documents: Sequence[Document], *, labels: Sequence[str] = ()
     The first SHOWN_DOCUMENTS of them or SHOWN_TEXT characters, and the page says how much more there is.
     `labels` as in `write_report`.
     """
-    numbers = number_labels(labels, (span.label for document in documents for span in document.spans))
+    numbers = _numbers(documents, labels)
+    return page(
+        "view.html", numbers, shown=_shown(documents, numbers), count=len(documents),
+        facts=sum(len(document.facts) for document in documents), linked=_linked(documents),
+    )  # fmt: skip
+
+
+def extraction_fragment(
+    documents: Sequence[Document], *, labels: Sequence[str] = (), undated: bool = False
+) -> str:
+    """The same without the page around it, for a page that has the style and the script already.
+
+    `undated`: say that there are times without dates for want of a publication date. A single text that no file or
+    title names is headed as the result.
+    """
+    numbers = _numbers(documents, labels)
+    return fragment(
+        "fragment.html", numbers, shown=_shown(documents, numbers), linked=_linked(documents), undated=undated,
+        nameless=len(documents) == 1 and "source" not in documents[0].meta,
+    )  # fmt: skip
+
+
+def _numbers(documents: Sequence[Document], labels: Sequence[str]) -> dict[str, int]:
+    return number_labels(labels, (span.label for document in documents for span in document.spans))
+
+
+def _linked(documents: Sequence[Document]) -> bool:
+    return any(document.links for document in documents)
+
+
+def _shown(
+    documents: Sequence[Document], numbers: Mapping[str, int]
+) -> list[tuple[Article, list[dict[str, Any]]]]:
+    """Documents and their facts, as many as a page can show."""
     shown = []
     left = SHOWN_TEXT
     for place, document in enumerate(documents[:SHOWN_DOCUMENTS], 1):
         if left > 0:
             shown.append((article(document, document, (), numbers, place, left), _fact_rows(document)))
             left -= len(document.text)
-    return page(
-        "view.html", numbers, shown=shown, count=len(documents),
-        facts=sum(len(document.facts) for document in documents),
-        linked=any(document.links for document in documents),
-    )  # fmt: skip
+    return shown
 
 
 def _fact_rows(document: Document) -> list[dict[str, Any]]:

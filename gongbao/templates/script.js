@@ -1,11 +1,13 @@
 "use strict";
-const wanted = (navigator.language || "en").startsWith("zh") ? "zh-Hans" : "en";
+// A page that was made for one reader says its language itself.
+const wanted = document.documentElement.dataset.language ||
+  ((navigator.language || "en").startsWith("zh") ? "zh-Hans" : "en");
 for (const radio of document.querySelectorAll("input[name=language]")) {
   const use = () => { document.documentElement.lang = radio.value; };
   if (radio.value === wanted) { radio.checked = true; use(); }
   radio.addEventListener("change", use);
 }
-for (const table of document.querySelectorAll("table.sortable")) {
+function makeSortable(table) {
   [...table.tHead.rows[0].cells].forEach((head, column) => {
     const button = document.createElement("button");
     button.type = "button";
@@ -26,3 +28,4 @@ for (const table of document.querySelectorAll("table.sortable")) {
     });
   });
 }
+for (const table of document.querySelectorAll("table.sortable")) makeSortable(table);
