@@ -1,7 +1,12 @@
 """Fixtures that many tests share: a tiny BERT, a few annotated documents, a model trained on them."""
 
 import os
+import re
+import subprocess
+import sys
+import time
 from pathlib import Path
+from types import MappingProxyType
 
 import pytest
 
@@ -126,3 +131,47 @@ def tiny_model(tiny_config, tmp_path_factory):
     from gongbao.training import train
 
     return train(tiny_config, tmp_path_factory.mktemp("runs") / "tiny", report=lambda line: None)
+
+
+class RunningService:
+    """A `gongbao serve` in a process of its own, on a free port."""
+
+    def __init__(self, arguments, environment, log, before):
+        self._log = log
+        with log.open("wb") as out:
+            self.process = subprocess.Popen(
+                [sys.executable, "-c", f"{before}\nfrom gongbao.cli import run\nrun()", "serve", "--port", "0", *arguments],
+                env=os.environ | environment, stdout=out, stderr=subprocess.STDOUT,
+            )  # fmt: skip
+        ready = self.eventually(lambda: re.search(r"running on (http://[\w.:]+)", self.log()))
+        self.url = ready[1].replace("0.0.0.0", "127.0.0.1")
+
+    def log(self):
+        return self._log.read_text(encoding="utf-8")
+
+    def eventually(self, happened, seconds=60):
+        """What `happened` gives once it gives something."""
+        for _ in range(seconds * 50):
+            if found := happened():
+                return found
+            time.sleep(0.02)
+        raise AssertionError(f"it has not happened\n{self.log()}")
+
+
+@pytest.fixture
+def start_service(tiny_model, tmp_path):
+    """Starts `gongbao serve` with the tiny model: start_service(*options, environment={}, before="Python to run first")."""
+    started = []
+
+    def start(*arguments, environment=MappingProxyType({}), before=""):
+        log = tmp_path / f"service-{len(started)}.log"
+        started.append(
+            RunningService(["--model", str(tiny_model), *arguments], dict(environment), log, before)
+        )
+        return started[-1]
+
+    yield start
+    for service in started:
+        service.process.terminate()
+    for service in started:
+        service.process.wait(60)

@@ -13,7 +13,7 @@ from typing import Annotated
 import typer
 from typer.main import get_command
 
-from gongbao.cli import main_job
+from gongbao.cli import main_job, serving
 from gongbao.cli.annotations import annotations_app, articles_app
 from gongbao.cli.corpus import corpus_app
 from gongbao.cli.leaderboard import leaderboard_app
@@ -33,6 +33,7 @@ app.add_typer(annotations_app, name="annotations")
 app.add_typer(corpus_app, name="corpus")
 app.add_typer(model_app, name="model")
 app.add_typer(leaderboard_app, name="leaderboard")
+serving.add_to(app)
 
 
 def _version(wanted: bool) -> None:
