@@ -4,7 +4,7 @@ PYTHON ?= python3.11
 VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/ready
-SOURCES := gongbao tests benchmarks train.py evaluate.py predict.py
+SOURCES := gongbao tests benchmarks serve train.py evaluate.py predict.py
 OUT := out
 # Among the runs, so that `gongbao predict` without --model finds it.
 MODEL := runs/demo

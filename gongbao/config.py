@@ -62,7 +62,7 @@ class WindowConfig(_Part):
 class OptimisationConfig(_Part):
     """AdamW with linear warm-up and decay; the rate falls by `layer_decay` a layer from the head down."""
 
-    epochs: int = Field(10, ge=1)
+    epochs: int = Field(6, ge=1)
     batch_size: int = Field(8, ge=1)  # windows
     encoder_rate: float = Field(3e-4, gt=0)
     head_rate: float = Field(2e-3, gt=0)

@@ -21,7 +21,6 @@ import shutil
 import sys
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import replace
 from datetime import datetime
 from importlib.metadata import version
 from pathlib import Path
@@ -35,7 +34,6 @@ from transformers import EarlyStoppingCallback, PreTrainedModel, Trainer, Traine
 from transformers.trainer_pt_utils import LengthGroupedSampler
 
 import gongbao
-from gongbao.calibration import Calibration, outcomes
 from gongbao.config import OptimisationConfig, TrainConfig
 from gongbao.corpus import resolve, split_hash
 from gongbao.encoder import character_encoder, describe
@@ -43,11 +41,10 @@ from gongbao.extractor import Extractor, OnnxBackend, find_spans
 from gongbao.facts import prepare_gold
 from gongbao.files import bundled, replacing
 from gongbao.label_studio import read_config
-from gongbao.link_training import fit_linker
-from gongbao.linking import Linker, RuleLinker
 from gongbao.metrics import count_spans, evaluate, total
 from gongbao.model import export_onnx, has_bf16, logits, new_model
-from gongbao.model_folder import DESCRIPTION, LINKER, ONNX, RUNS, VOCABULARY, ModelFolder
+from gongbao.model_folder import DESCRIPTION, ONNX, RUNS, VOCABULARY, ModelFolder
+from gongbao.refitting import refit
 from gongbao.schema import DataError, Document, LabelScheme, UsageError
 from gongbao.splitting import split
 from gongbao.tagging import TagSet
@@ -501,14 +498,11 @@ def _finish(
     say("writing model.onnx for inference without torch")
     export_onnx(folder)
     train_documents, dev_documents = data
-    linking = _fit_linker(config, folder, scheme, train_documents, dev_documents, say)
     described = ModelFolder(
         folder, config.name, f"{datetime.now():%Y-%m-%d}", scheme, config.window.window
     ).hashed()
-    backend = OnnxBackend(folder / ONNX)
-    found = outcomes(dev_documents, Extractor(described, backend)(dev_documents))
-    described = replace(described, calibration=Calibration.fit(found))
-    extractor = Extractor(described, backend)
+    described, linking = refit(described, train_documents, dev_documents, config.linker.kind, say)
+    extractor = Extractor(described, OnnxBackend(folder / ONNX))
     scores = evaluate([prepare_gold(d, scheme) for d in dev_documents], extractor(dev_documents)).to_json()
     record = {
         "gongbao": gongbao.__version__,
@@ -527,33 +521,6 @@ def _finish(
         file.write(card(config, record, described))
     described.save()
     shutil.rmtree(folder / "checkpoints", ignore_errors=True)
-
-
-def _fit_linker(
-    config: TrainConfig, folder: Path, scheme: LabelScheme, train_documents: Sequence[Document],
-    dev_documents: Sequence[Document], say: Report,
-) -> dict[str, Any]:  # fmt: skip
-    """Write the learned linker if it is to be used; what was chosen, and the dev link F1 of each on gold spans."""
-    kind = config.linker.kind
-    if not scheme.roles or kind == "rules":
-        return {"kind": "rules"}
-    learned = fit_linker(train_documents, scheme)
-    scores = {
-        "learned": _link_f1(learned, dev_documents),
-        "rules": _link_f1(RuleLinker(scheme), dev_documents),
-    }
-    if kind == "auto":
-        kind = "learned" if scores["learned"] > scores["rules"] else "rules"
-    say(
-        f"links between gold spans, dev F1: learned {scores['learned']:.4f}, rules {scores['rules']:.4f}; {kind} it is"
-    )
-    if kind == "learned":
-        learned.save(folder / LINKER)
-    return {"kind": kind, "dev_link_f1_on_gold_spans": scores}
-
-
-def _link_f1(linker: Linker, documents: Sequence[Document]) -> float:
-    return evaluate(documents, [d.replace(links=tuple(linker(d)), facts=()) for d in documents]).links.f1
 
 
 def environment() -> dict[str, str]:

@@ -2,6 +2,7 @@
 
 import os
 import re
+import shutil
 import subprocess
 import sys
 import time
@@ -175,3 +176,48 @@ def start_service(tiny_model, tmp_path):
         service.process.terminate()
     for service in started:
         service.process.wait(60)
+
+
+@pytest.fixture(scope="session")
+def start_browser(tmp_path_factory):
+    """Starts headless Chromium in a language, with a profile of its own."""
+    chromium = shutil.which("chromium") or shutil.which("google-chrome")
+    driver = shutil.which("chromedriver")
+    if not (chromium and driver):
+        pytest.skip("no chromium and chromedriver here: apt-get install chromium chromium-driver")
+    from selenium import webdriver
+    from selenium.webdriver.chrome.service import Service
+
+    opened = []
+
+    def start(language, *, width=1200, downloads=None):
+        options = webdriver.ChromeOptions()
+        options.binary_location = chromium
+        # The language of the browser is that of its profile, not of its --lang.
+        options.add_experimental_option(
+            "prefs",
+            {
+                "intl.accept_languages": language, "intl.selected_languages": language,
+                **({"download.default_directory": str(downloads)} if downloads else {}),
+            },
+        )  # fmt: skip
+        for flag in (
+            *_FLAGS,
+            f"--window-size={width},900",
+            f"--user-data-dir={tmp_path_factory.mktemp('profile')}",
+        ):
+            options.add_argument(flag)
+        options.set_capability("goog:loggingPrefs", {"browser": "ALL", "performance": "ALL"})
+        opened.append(webdriver.Chrome(options=options, service=Service(driver)))
+        return opened[-1]
+
+    yield start
+    for browser in opened:
+        browser.quit()
+
+
+# Without the network flags Chromium looks for hosts that a closed network does not have.
+_FLAGS = (
+    "--headless=new", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage", "--disable-quic", "--no-first-run",
+    "--disable-background-networking", "--disable-component-update", "--disable-sync", "--force-prefers-reduced-motion",
+)  # fmt: skip

@@ -22,6 +22,7 @@ import pytest
 import gongbao
 from gongbao.cli import main
 from gongbao.corpus import read, write
+from gongbao.model_folder import ModelFolder
 from gongbao.schema import Document
 
 ROOT = Path(__file__).parents[1]
@@ -773,3 +774,18 @@ def test_model_export_half_writes_another_folder(run, work, tiny_model):
     assert "small" in run("model", "info", "small")
     run("model", "export", tiny_model, "--half", "small", code=2)
     assert "is there already" in run.err
+
+
+def test_the_linker_and_the_calibration_are_fitted_anew(tiny_model, corpus_file, tmp_path, capsys):
+    folder = tmp_path / "model"
+    shutil.copytree(tiny_model, folder)
+    given = ["model", "refit", str(folder), "--train", str(corpus_file), "--dev", str(corpus_file)]
+    assert main([*given, "--linker", "rules"]) == 0
+    assert not (folder / "linker.json").exists()
+    ModelFolder.load(folder).check()
+    assert main(given) == 0
+    assert "learned" in capsys.readouterr().err
+    assert (folder / "linker.json").read_bytes() == (tiny_model / "linker.json").read_bytes()
+    assert ModelFolder.load(folder).calibration == ModelFolder.load(tiny_model).calibration
+    (folder / "model.onnx").unlink()
+    assert main(given) == 1

@@ -1,11 +1,8 @@
 """The evaluation report in a real browser: sorting, languages, no script but its own, no sideways scrolling, the keyboard."""
 
-import shutil
 from dataclasses import replace
 
 import pytest
-from selenium import webdriver
-from selenium.webdriver.chrome.service import Service
 from selenium.webdriver.common.by import By
 from selenium.webdriver.common.keys import Keys
 
@@ -18,29 +15,6 @@ from gongbao.schema import Document, Span
 from gongbao.suspects import Suspect
 
 ATTACK = "<script>document.title='ran'</script><img src=x onerror=\"document.title='ran'\">"
-
-
-@pytest.fixture(scope="module")
-def open_browser():
-    """Opens Chromium in a language."""
-    opened = []
-
-    def start(language):
-        options = webdriver.ChromeOptions()
-        options.binary_location = shutil.which("chromium") or shutil.which("google-chrome")
-        # The language of the browser is that of its profile, not of its --lang.
-        options.add_experimental_option(
-            "prefs", {"intl.accept_languages": language, "intl.selected_languages": language}
-        )
-        for argument in ("--headless=new", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage"):
-            options.add_argument(argument)
-        options.set_capability("goog:loggingPrefs", {"browser": "ALL"})
-        opened.append(webdriver.Chrome(options=options, service=Service(shutil.which("chromedriver"))))
-        return opened[-1]
-
-    yield start
-    for browser in opened:
-        browser.quit()
 
 
 @pytest.fixture(scope="module")
@@ -75,8 +49,8 @@ def report(tmp_path_factory, documents, scheme):
 
 
 @pytest.fixture(scope="module")
-def browser(open_browser):
-    return open_browser("en-US")
+def browser(start_browser):
+    return start_browser("en-US")
 
 
 def width(browser, pixels):
@@ -135,10 +109,10 @@ def test_the_languages_change_places(browser, report, language, other):
         assert browser.execute_script("return document.documentElement.lang")[:2] == wanted
 
 
-def test_the_browsers_language_is_the_first(open_browser, browser, report):
+def test_the_browsers_language_is_the_first(start_browser, browser, report):
     browser.get(report)
     assert shown(browser, "zh") == []
-    chinese = open_browser("zh-CN")
+    chinese = start_browser("zh-CN")
     chinese.get(report)
     assert shown(chinese, "en") == []
     assert len(shown(chinese, "zh")) >= 7

@@ -3,25 +3,13 @@
 import io
 import json
 import re
-import shutil
 from pathlib import Path
 
 import openpyxl
 import pytest
-from selenium import webdriver
-from selenium.webdriver.chrome.service import Service
 from selenium.webdriver.common.by import By
 
-CHROMIUM, DRIVER = shutil.which("chromium"), shutil.which("chromedriver")
-pytestmark = pytest.mark.skipif(
-    not (CHROMIUM and DRIVER),
-    reason="no chromium and chromedriver here: apt-get install chromium chromium-driver",
-)
 TEXT = "2023年前三季度,青石镇完成财政收入2.3亿元,占年度任务的88.6%。"
-FLAGS = (
-    "--headless=new", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage", "--disable-quic", "--no-first-run",
-    "--disable-background-networking", "--disable-component-update", "--disable-sync", "--force-prefers-reduced-motion",
-)  # fmt: skip
 
 
 class Page:
@@ -57,27 +45,13 @@ class Page:
 
 
 @pytest.fixture
-def open_page(start_service, tmp_path):
-    browsers = []
-
+def open_page(start_service, start_browser, tmp_path):
     def start(*arguments, language="zh-CN", width=1200, environment=None):
-        options = webdriver.ChromeOptions()
-        options.binary_location = CHROMIUM
-        for flag in (*FLAGS, f"--window-size={width},900", f"--user-data-dir={tmp_path / 'profile'}"):
-            options.add_argument(flag)
-        downloads = tmp_path / "downloads"
-        options.add_experimental_option(
-            "prefs",
-            {"intl.accept_languages": language, "download.default_directory": str(downloads)},
-        )
-        options.set_capability("goog:loggingPrefs", {"browser": "ALL", "performance": "ALL"})
         service = start_service(*arguments, environment=environment or {})
-        browsers.append(webdriver.Chrome(options=options, service=Service(DRIVER)))
-        return Page(browsers[-1], service, downloads)
+        downloads = tmp_path / "downloads"
+        return Page(start_browser(language, width=width, downloads=downloads), service, downloads)
 
-    yield start
-    for browser in browsers:
-        browser.quit()
+    return start
 
 
 def requested(browser):

@@ -1,7 +1,8 @@
-"""model info, export and adapt."""
+"""model info, export, refit and adapt."""
 
 from __future__ import annotations
 
+from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
 
@@ -10,9 +11,18 @@ import typer
 from gongbao.cli.common import Json, print_json
 from gongbao.process import needing, say, writing_to
 
+
+class Kind(StrEnum):
+    """Which linker."""
+
+    auto = "auto"
+    learned = "learned"
+    rules = "rules"
+
+
 model_app = typer.Typer(
     no_args_is_help=True,
-    help="Models: describe, export for inference without torch, adapt an encoder to raw reports.",
+    help="Models: describe, export for inference without torch, refit the linker, adapt an encoder to raw reports.",
 )
 
 
@@ -61,6 +71,28 @@ def model_export(
         written = export_onnx(folder.path)
         folder.hashed().save()
     print(written)
+
+
+@model_app.command("refit")
+def model_refit(
+    model: Annotated[Path, typer.Argument(metavar="FOLDER", help="A model's folder.")],
+    train: Annotated[list[str], typer.Option("--train", metavar="NAME|FILE", help="Annotated documents to learn links from: bundled splits (train) or files.")],
+    dev: Annotated[list[str], typer.Option("--dev", metavar="NAME|FILE", help="Others, to choose the linker and to calibrate the scores on.")],
+    linker: Annotated[Kind, typer.Option(help="Learned from the annotated links, the rules, or the better of both on dev.")] = Kind.auto,
+) -> None:  # fmt: skip
+    """Fit a model's linker and the calibration of its scores anew; its encoder stays as it is."""
+    from gongbao.corpus import resolve
+    from gongbao.model_folder import CONFIG, ONNX, VOCABULARY, ModelFolder
+
+    folder = ModelFolder.load(model)
+    folder.check(CONFIG, VOCABULARY, ONNX)
+    learned, chosen = ([d for name in names for d in resolve(name, folder.scheme)] for names in (train, dev))
+    with needing("train"):
+        from gongbao.refitting import refit
+    with writing_to(folder.path):
+        described, _ = refit(folder, learned, chosen, linker.value, say)
+        described.save()
+    print(folder.path)
 
 
 @model_app.command("adapt")
