@@ -207,3 +207,15 @@ def test_a_text_too_long_to_be_a_period_is_none() -> None:
     assert parse_period("2021年" + " " * 3 * LONGEST) == Period(date(2021, 1, 1), date(2021, 12, 31))
     assert parse_period("2021年" + " " * 4 * LONGEST) is None
     assert parse_period("截至" * LONGEST + "2021年") is None
+
+
+@pytest.mark.parametrize(
+    ("text", "start", "end"),
+    [
+        ("下年", date(2024, 1, 1), date(2024, 12, 31)),
+        ("下年度", date(2024, 1, 1), date(2024, 12, 31)),
+        ("今晚", date(2023, 11, 2), date(2023, 11, 2)),
+    ],
+)
+def test_words_for_the_coming_year_and_this_evening(text, start, end):
+    assert parse_period(text, "2023-11-02") == Period(start, end)
