@@ -298,11 +298,12 @@ def train_transformers(
 
     from gongbao.encoder import character_encoder
     from gongbao.model import has_bf16
+    from gongbao.model_folder import VOCABULARY
     from gongbao.windows import Vocabulary, pad
 
     set_seed(seed)
     folder = character_encoder(encoder)
-    vocabulary = Vocabulary.load(folder / "vocab.txt")
+    vocabulary = Vocabulary.load(folder / VOCABULARY)
     labels = sorted({s.label for d in train for s in d.spans})
     tags = ["O", *(f"{kind}-{label}" for label in labels for kind in "BI")]
     number = {tag: n for n, tag in enumerate(tags)}

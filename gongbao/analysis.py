@@ -24,7 +24,7 @@ from gongbao.buckets import (
     strings_of,
 )
 from gongbao.calibration import Bin, calibration_curve
-from gongbao.counts import Counts, added, fact_values, link_keys, same_value, total
+from gongbao.counts import Counts, added, fact_values, harmonic_mean, link_keys, same_value, total
 from gongbao.matching import Credit, confusion, credit_facts, credit_links, credit_spans
 from gongbao.metrics import Evaluation, Interval
 from gongbao.mistakes import VALUE_KINDS, Kind, LinkKind, LinkMistake, Mistake, find_link_mistakes
@@ -86,8 +86,7 @@ class Point:
     @property
     def f1(self) -> float:
         """The harmonic mean."""
-        both = self.precision + self.recall
-        return 2 * self.precision * self.recall / both if both else 0.0
+        return harmonic_mean(self.precision, self.recall)
 
 
 @dataclass(frozen=True, slots=True)

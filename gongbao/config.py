@@ -76,10 +76,13 @@ class OptimisationConfig(_Part):
     precision: Literal["auto", "fp32", "bf16", "fp16"] = "auto"
 
 
+LinkerKind = Literal["auto", "learned", "rules"]
+
+
 class LinkerConfig(_Part):
     """What links spans: `learned` from the annotated links, the `rules`, or `auto`, the better of both on dev."""
 
-    kind: Literal["auto", "learned", "rules"] = "auto"
+    kind: LinkerKind = "auto"
 
 
 class TrainConfig(_Part):

@@ -310,6 +310,17 @@ def resolve(name_or_path: Path | str, scheme: LabelScheme | None = None) -> list
     return found
 
 
+def distinct(documents: Iterable[Document]) -> list[Document]:
+    """The documents under ids that differ: the second of one id is called ID#2, and so on."""
+    count: Counter[str] = Counter()
+    named = []
+    for document in documents:
+        count[document.id] += 1
+        n = count[document.id]
+        named.append(document if n == 1 else document.replace(id=f"{document.id}#{n}"))
+    return named
+
+
 def frozen(parts: Mapping[str, Sequence[Document]]) -> dict[str, Any]:
     """What splits.json holds: of each part the ids, and the hash that its file is held to."""
     return {

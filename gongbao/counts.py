@@ -47,8 +47,7 @@ class Counts:
     @property
     def f1(self) -> float:
         """The harmonic mean of precision and recall."""
-        precision, recall = self.precision, self.recall
-        return 2 * precision * recall / (precision + recall) if self.tp else 0.0
+        return harmonic_mean(self.precision, self.recall)
 
     @property
     def row(self) -> Row:
@@ -61,6 +60,12 @@ class Counts:
             "tp": self.tp, "fp": self.fp, "fn": self.fn,
             "precision": self.precision, "recall": self.recall, "f1": self.f1,
         }  # fmt: skip
+
+
+def harmonic_mean(precision: float, recall: float) -> float:
+    """F1 of the two rates; 0.0 where both are."""
+    both = precision + recall
+    return 2 * precision * recall / both if both else 0.0
 
 
 def total(counts: Iterable[Counts]) -> Counts:

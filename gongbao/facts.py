@@ -110,6 +110,13 @@ _amount = lru_cache(maxsize=1 << 16)(parse_amount)
 _period = lru_cache(maxsize=1 << 16)(parse_period)
 
 
+def is_undated(document: Document, scheme: LabelScheme) -> bool:
+    """Whether times of it have no dates because it says no publication date to count them from."""
+    return "published" not in document.meta and any(
+        scheme.values.get(span.label) == "period" and span.value is None for span in document.spans
+    )
+
+
 def publication_date(document: Document) -> date | None:
     """The day in `meta["published"]`: an ISO date with or without an hour, or as reports write it (2023年11月2日).
 

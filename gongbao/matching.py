@@ -19,7 +19,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final, TypeAlias
 
-from gongbao.counts import Row, fact_values, link_keys, same_value
+from gongbao.counts import Row, fact_values, harmonic_mean, link_keys, same_value
 from gongbao.schema import Document, SpanKey
 
 Worth: TypeAlias = Callable[[SpanKey, SpanKey], float]
@@ -69,8 +69,7 @@ class Credit:
     @property
     def f1(self) -> float:
         """The harmonic mean of precision and recall."""
-        precision, recall = self.precision, self.recall
-        return 2 * precision * recall / (precision + recall) if precision and recall else 0.0
+        return harmonic_mean(self.precision, self.recall)
 
     @property
     def row(self) -> Row:

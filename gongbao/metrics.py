@@ -45,7 +45,7 @@ from gongbao.resampling import (
 from gongbao.schema import DataError, Document
 
 __all__ = [
-    "Arrow", "Counts", "Difference", "DocumentCounts", "Draws", "Evaluation", "Floats", "Interval", "Intervals", "Kind", "LinkKey",
+    "Arrow", "Counts", "Difference", "DocumentCounts", "Evaluation", "Floats", "Interval", "Intervals", "Kind", "LinkKey",
     "LinkKind", "LinkMistake", "Mistake", "count_facts", "count_links", "count_spans", "evaluate", "find_link_mistakes",
     "find_mistakes", "first_difference", "macro_f1", "middle", "significance", "total",
 ]  # fmt: skip
@@ -77,17 +77,6 @@ class Intervals:
             "micro": self.micro, "macro": self.macro, "labels": dict(self.labels),
             "links": self.links, "facts": self.facts,
         }  # fmt: skip
-
-
-@dataclass(frozen=True, slots=True)
-class Draws:
-    """F1 in each of n draws of documents, (n,) each; NaN where nothing of the kind was drawn."""
-
-    micro: Floats
-    macro: Floats
-    labels: Mapping[str, Floats]
-    links: Floats
-    facts: Floats
 
 
 @dataclass(frozen=True)
@@ -143,18 +132,6 @@ class Evaluation:
         Raises:
             UsageError: `n` below 1.
         """
-        draws = self.resampled(n, seed)
-        each = {label: middle(f1) for label, f1 in draws.labels.items()}
-        return Intervals(
-            middle(draws.micro), middle(draws.macro), each, middle(draws.links), middle(draws.facts)
-        )
-
-    def resampled(self, n: int = DRAWS, seed: int = 0) -> Draws:
-        """The F1s that `intervals` takes the middle of. Of the same number of documents the same are drawn.
-
-        Raises:
-            UsageError: `n` below 1.
-        """
         resamples = Resamples(len(self.documents), n, seed)
         labels = list(self.spans)
         rows = [
@@ -168,9 +145,10 @@ class Evaluation:
         ]
         names = [*(f"span {label}" for label in labels), "spans", "links", "facts"]
         f1 = resamples.f1(table_of(rows, names))
-        each = {label: f1[:, at] for at, label in enumerate(labels)}
-        macro = mean_of_those_there(f1[:, : len(labels)])
-        return Draws(f1[:, -3], macro, each, f1[:, -2], f1[:, -1])
+        each = {label: middle(f1[:, at]) for at, label in enumerate(labels)}
+        macro = middle(mean_of_those_there(f1[:, : len(labels)]))
+        micro, links, facts = (middle(f1[:, at]) for at in (-3, -2, -1))
+        return Intervals(micro, macro, each, links, facts)
 
     def to_json(self) -> dict[str, Any]:
         """Plain JSON: all the figures, and how many mistakes there are of each kind."""

@@ -77,12 +77,7 @@ class Mistake:
 
     def to_json(self) -> dict[str, Any]:
         """Plain JSON, the spans as in a document."""
-        out: dict[str, Any] = {
-            "document": self.document,
-            "kind": self.kind,
-            "gold": self.gold.to_json() if self.gold else None,
-            "predicted": self.predicted.to_json() if self.predicted else None,
-        }
+        out = _json(self)
         return {**out, "others": [span.to_json() for span in self.others]} if self.others else out
 
 
@@ -190,12 +185,16 @@ class LinkMistake:
 
     def to_json(self) -> dict[str, Any]:
         """Plain JSON."""
-        return {
-            "document": self.document,
-            "kind": self.kind,
-            "gold": self.gold.to_json() if self.gold else None,
-            "predicted": self.predicted.to_json() if self.predicted else None,
-        }
+        return _json(self)
+
+
+def _json(mistake: Mistake | LinkMistake) -> dict[str, Any]:
+    return {
+        "document": mistake.document,
+        "kind": mistake.kind,
+        "gold": mistake.gold.to_json() if mistake.gold else None,
+        "predicted": mistake.predicted.to_json() if mistake.predicted else None,
+    }
 
 
 def find_link_mistakes(gold: Document, predicted: Document) -> list[LinkMistake]:

@@ -7,9 +7,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import replace
-from typing import Any, Literal
+from typing import Any
 
 from gongbao.calibration import Calibration, outcomes
+from gongbao.config import LinkerKind
 from gongbao.extractor import Extractor, OnnxBackend
 from gongbao.link_training import fit_linker
 from gongbao.linking import Linker, RuleLinker
@@ -17,14 +18,12 @@ from gongbao.metrics import evaluate
 from gongbao.model_folder import LINKER, ModelFolder
 from gongbao.schema import Document, UsageError
 
-Kind = Literal["auto", "learned", "rules"]
-
 
 def refit(
     folder: ModelFolder,
     train: Sequence[Document],
     dev: Sequence[Document],
-    kind: Kind = "auto",
+    kind: LinkerKind = "auto",
     report: Callable[[str], None] = print,
 ) -> tuple[ModelFolder, dict[str, Any]]:
     """Fit the linker anew, and write it into the model's folder, and the calibration.
@@ -55,7 +54,7 @@ def refit(
 
 
 def _fit_links(
-    folder: ModelFolder, train: Sequence[Document], dev: Sequence[Document], kind: Kind,
+    folder: ModelFolder, train: Sequence[Document], dev: Sequence[Document], kind: LinkerKind,
     report: Callable[[str], None],
 ) -> dict[str, Any]:  # fmt: skip
     place = folder.path / LINKER

@@ -35,7 +35,7 @@ from transformers.trainer_pt_utils import LengthGroupedSampler
 
 import gongbao
 from gongbao.config import OptimisationConfig, TrainConfig
-from gongbao.corpus import resolve, split_hash
+from gongbao.corpus import distinct, resolve, split_hash
 from gongbao.encoder import character_encoder, describe
 from gongbao.extractor import Extractor, OnnxBackend, find_spans
 from gongbao.facts import prepare_gold
@@ -46,7 +46,7 @@ from gongbao.model import export_onnx, has_bf16, logits, new_model
 from gongbao.model_folder import DESCRIPTION, ONNX, RUNS, VOCABULARY, ModelFolder
 from gongbao.refitting import refit
 from gongbao.schema import DataError, Document, LabelScheme, UsageError
-from gongbao.splitting import split
+from gongbao.splitting import set_aside
 from gongbao.tagging import TagSet
 from gongbao.windows import Vocabulary, WindowSize, held, pad, windows
 
@@ -58,14 +58,8 @@ LABELLING = "label_config.xml"
 
 
 def _documents(names: Sequence[str], scheme: LabelScheme) -> list[Document]:
-    found = [document for name in names for document in resolve(name, scheme)]
-    seen: dict[str, int] = {}
-    unique = []
-    for document in found:
-        # The same id may come from two files: documents are told apart by it from here on.
-        count = seen[document.id] = seen.get(document.id, 0) + 1
-        unique.append(document if count == 1 else document.replace(id=f"{document.id}#{count}"))
-    return unique
+    # The same id may come from two files: documents are told apart by it from here on.
+    return distinct(document for name in names for document in resolve(name, scheme))
 
 
 def _labelling(config: TrainConfig) -> Path:
@@ -91,8 +85,7 @@ def load_data(config: TrainConfig) -> tuple[LabelScheme, list[Document], list[Do
     if config.data.dev:
         dev = _documents(config.data.dev, scheme)
     else:
-        parts = split(train, ratios=(0.9, 0.1, 0.0), seed=config.training.seed)
-        train, dev = list(parts.train), list(parts.dev)
+        train, dev = set_aside(train, config.training.seed)
     if not dev or not any(d.spans for d in train):
         raise UsageError(
             "there are no documents to choose the best epoch on"

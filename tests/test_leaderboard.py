@@ -22,11 +22,11 @@ from gongbao.inline import parse
 from gongbao.leaderboard import Board, Training, check, check_training, ranking, run_model, told_run
 from gongbao.leaderboard.board import _common
 from gongbao.leaderboard.entries import Cost, Entry, Evidence, load
-from gongbao.leaderboard.evidence import Tally, score
+from gongbao.leaderboard.evidence import score
 from gongbao.leaderboard.pages import same, score_text
 from gongbao.leaderboard.systems import commit, machine, mean_cost, peak_memory, timed_reading
 from gongbao.leaderboard.training_data import seen_articles
-from gongbao.metrics import evaluate
+from gongbao.metrics import DocumentCounts, evaluate
 from gongbao.schema import DataError, Document, GongbaoError, UsageError
 
 ROOT = Path(__file__).parents[1]
@@ -120,7 +120,9 @@ def messages(board, own=None):
 
 def tallies(found):
     """A run of documents of ten spans, of each of which so many are found."""
-    return [Tally(f"d{n}", {"ORG": Counts(tp, 0, 10 - tp)}, {}, Counts()) for n, tp in enumerate(found)]
+    return [
+        DocumentCounts(f"d{n}", {"ORG": Counts(tp, 0, 10 - tp)}, {}, Counts()) for n, tp in enumerate(found)
+    ]
 
 
 def entry(name):
@@ -192,7 +194,7 @@ def test_several_runs_give_mean_and_deviation_and_a_wider_interval():
 
 def test_a_label_that_one_run_never_has_does_not_spoil_the_mean():
     plain = tallies([5] * 6)
-    odd = [Tally(t.id, {**t.spans, "TIME": Counts(0, 1, 0)}, {}, Counts()) for t in plain]
+    odd = [DocumentCounts(t.id, {**t.spans, "TIME": Counts(0, 1, 0)}, {}, Counts()) for t in plain]
     found = ranking.scores("x", [plain, odd]).labels["TIME"]
     assert (found.f1, found.gold, found.interval) == (0.0, 0, (0.0, 0.0))
 

@@ -80,12 +80,14 @@ def evaluate(
         raise DataError("there are no documents to evaluate on", file=data)
     name, predicted = _predicted(extractor, predictions, gold, scheme, config)
     evaluation = _scored(gold, predicted, name, data)
-    other = None if against is None else _against(against, gold, scheme, backend, config, data)
+    other, theirs = (
+        (None, None) if against is None else _against(against, gold, scheme, backend, config, data)
+    )
     if output is not None:
         training = _training(extractor, trained_on, scheme)
         _report(output, evaluation, gold, predicted, extractor, scheme, training, other, name, data)
         say(f"report: {output}")
-    differences = _differences(evaluation, gold, other)
+    differences = _differences(evaluation, theirs)
     if as_json:
         print_json({**evaluation.to_json(), **({"against": differences} if differences else {})})
     else:
@@ -128,16 +130,15 @@ def _against(
     backend: Backend,
     config: Path | None,
     data: str,
-) -> Against:
-    """The other system: a model's folder, or predictions in whatever holds documents."""
+) -> tuple[Against, Evaluation]:
+    """The other system, a model's folder or predictions in whatever holds documents, and its scores."""
     from gongbao.model_folder import DESCRIPTION
     from gongbao.report.evaluation import Against
 
     is_model = (path / DESCRIPTION).is_file()
     extractor = load_extractor(path, backend) if is_model else None
     name, predicted = _predicted(extractor, None if is_model else path, gold, scheme, config)
-    _scored(gold, predicted, name, data)
-    return Against(name, predicted)
+    return Against(name, predicted), _scored(gold, predicted, name, data)
 
 
 def _training(
@@ -189,16 +190,13 @@ def _report(
         )  # fmt: skip
 
 
-def _differences(
-    evaluation: Evaluation, gold: Sequence[Document], other: Against | None
-) -> dict[str, dict[str, object] | None]:
+def _differences(evaluation: Evaluation, other: Evaluation | None) -> dict[str, dict[str, object] | None]:
     """By what is counted, the difference to the other system; empty without one."""
-    from gongbao.metrics import evaluate as score
     from gongbao.metrics import significance
 
     if other is None:
         return {}
-    found = significance(evaluation, score(gold, other.predicted))
+    found = significance(evaluation, other)
     return {what: difference.to_json() if difference else None for what, difference in found.items()}
 
 

@@ -72,6 +72,7 @@ def predict(
     What cannot be read is reported and the rest goes on; the exit code is 1 then.
     """
     from gongbao import tables
+    from gongbao.facts import is_undated
 
     day = _day(published) if published is not None else None
     page = form == "html" or (form is None and output is not None and output.suffix.lower() == ".html")
@@ -80,16 +81,13 @@ def predict(
     failed: list[GongbaoError] = []
     documents = some(read_articles(inputs, failed.append, day))
     count = facts = undated = 0
-    periods = [label for label, kind in extractor.folder.scheme.values.items() if kind == "period"]
     written = _page(output, extractor.folder.scheme) if page else tables.writing(output, form)
     with writing_to(output), written as add:
         for document in progress(extractor.stream(documents)):
             add(document)
             count += 1
             facts += len(document.facts)
-            undated += "published" not in document.meta and any(
-                s.label in periods and s.value is None for s in document.spans
-            )
+            undated += is_undated(document, extractor.folder.scheme)
     if undated:
         say(
             f"{many(undated, 'document')} with times that have no dates, such as 今年, and no publication date to count "

@@ -14,6 +14,7 @@ from gongbao.files import replacing, sha256
 from gongbao.leaderboard import evidence, pages, ranking
 from gongbao.leaderboard.entries import Entry, Evidence, TestSet, Training, check_name, load, save
 from gongbao.leaderboard.systems import Run, commit, mean_cost
+from gongbao.metrics import DocumentCounts
 from gongbao.schema import DataError, Document, LabelScheme, UsageError
 
 
@@ -193,7 +194,7 @@ def size_of(gold: Sequence[Document]) -> tuple[int, int, int, int]:
     )
 
 
-def tallies(runs: Sequence[Sequence[evidence.Stored]]) -> list[list[evidence.Tally]]:
+def tallies(runs: Sequence[Sequence[evidence.Stored]]) -> list[list[DocumentCounts]]:
     """The stored counts alone, run by run."""
     return [[stored.counts for stored in run] for run in runs]
 

@@ -23,18 +23,8 @@ from typing import Any
 from gongbao.counts import Counts
 from gongbao.facts import prepare_gold
 from gongbao.files import replacing
-from gongbao.metrics import evaluate
+from gongbao.metrics import DocumentCounts, evaluate
 from gongbao.schema import DataError, Document, LabelScheme, Link, Span
-
-
-@dataclass(frozen=True, slots=True)
-class Tally:
-    """The counts of one document: spans by label, links by role, facts."""
-
-    id: str
-    spans: Mapping[str, Counts]
-    links: Mapping[str, Counts]
-    facts: Counts
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,7 +33,7 @@ class Stored:
 
     spans: tuple[tuple[int, int, str], ...]
     links: tuple[tuple[int, int, str], ...]
-    counts: Tally
+    counts: DocumentCounts
 
     def document(self, gold: Document, scheme: LabelScheme) -> Document:
         """The predicted document, on the gold one's text.
@@ -59,7 +49,9 @@ class Stored:
         )  # fmt: skip
 
 
-def score(gold: Sequence[Document], predicted: Sequence[Document], scheme: LabelScheme) -> list[Tally]:
+def score(
+    gold: Sequence[Document], predicted: Sequence[Document], scheme: LabelScheme
+) -> list[DocumentCounts]:
     """Strict scores of spans and links as they are given, and of the facts that gongbao makes of them, documents by id.
 
     A system's own values and facts are not looked at: all systems are compared in what they found in the text.
@@ -70,10 +62,10 @@ def score(gold: Sequence[Document], predicted: Sequence[Document], scheme: Label
     wanted = [prepare_gold(d, scheme) for d in sorted(gold, key=lambda d: d.id)]
     bare = (Document(d.id, d.text, spans=d.spans, links=d.links) for d in predicted)
     found = evaluate(wanted, [prepare_gold(d, scheme) for d in bare])
-    return [Tally(d.id, d.spans, d.links, d.facts) for d in found.documents]
+    return list(found.documents)
 
 
-def pack(runs: Sequence[tuple[Sequence[Document], Sequence[Tally]]]) -> bytes:
+def pack(runs: Sequence[tuple[Sequence[Document], Sequence[DocumentCounts]]]) -> bytes:
     """The file's bytes, the same for the same runs."""
     lines = [
         json.dumps(_line(n, document, counts), ensure_ascii=False, separators=(",", ":")) + "\n"
@@ -83,7 +75,7 @@ def pack(runs: Sequence[tuple[Sequence[Document], Sequence[Tally]]]) -> bytes:
     return gzip.compress("".join(lines).encode(), mtime=0)
 
 
-def _line(run: int, document: Document, counts: Tally) -> dict[str, Any]:
+def _line(run: int, document: Document, counts: DocumentCounts) -> dict[str, Any]:
     places = {span.id: n for n, span in enumerate(document.spans)}
     return {
         "run": run,
@@ -135,7 +127,7 @@ def _stored(data: Mapping[str, Any]) -> Stored:
     return Stored(
         spans=tuple((int(start), int(end), str(label)) for start, end, label in data["spans"]),
         links=tuple((int(head), int(tail), str(role)) for head, tail, role in data["links"]),
-        counts=Tally(
+        counts=DocumentCounts(
             str(data["id"]),
             dict(_named(counts["spans"])), dict(_named(counts["links"])), Counts(*map(int, counts["facts"])),
         ),

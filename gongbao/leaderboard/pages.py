@@ -10,6 +10,7 @@ from typing import Any, Final
 from gongbao.leaderboard.entries import Cost, Score, TestSet, Training
 from gongbao.leaderboard.ranking import MEASURES, Row
 from gongbao.report.pages import markdown, page
+from gongbao.report.table import aligned
 
 Tables = Sequence[tuple[TestSet, Sequence[Row]]]
 
@@ -228,8 +229,6 @@ def _paragraphs(meaning: str) -> list[tuple[str, str]]:
 
 def show(tables: Tables) -> str:
     """The tables for a terminal; systems with the same rank share it."""
-    from rich.cells import cell_len
-
     told = []
     for test, rows in tables:
         head = ["rank", "system", "spans", "links", "facts", "spans like those of"]
@@ -241,14 +240,7 @@ def show(tables: Tables) -> str:
             ]
             for row in rows
         ]  # fmt: skip
-        widths = [max(cell_len(row[n]) for row in cells) for n in range(len(head))]
-        lines = [
-            "  ".join(
-                cell + " " * (width - cell_len(cell)) for cell, width in zip(row, widths, strict=True)
-            ).rstrip()
-            for row in cells
-        ]
-        told.append("\n".join([f"{test.name} ({test.documents:,} documents)", *lines]))
+        told.append("\n".join([f"{test.name} ({test.documents:,} documents)", *aligned(cells)]))
     note = "Systems with the same rank share it: their order says nothing. Training data and costs: --json, README.md."
     return "\n\n".join([*told, note]) if told else "there are no entries yet"
 
@@ -259,7 +251,7 @@ def to_json(tables: Tables) -> list[dict[str, Any]]:
 
     return [
         {
-            "test": {**entries.to_json(test)},
+            "test": entries.to_json(test),
             "rows": [
                 {
                     "ranks": {measure: s.rank for measure, s in row.standings.items()},

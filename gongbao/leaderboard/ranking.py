@@ -22,10 +22,10 @@ import numpy as np
 
 from gongbao.counts import Counts, total
 from gongbao.leaderboard.entries import Entry, RunScore, Score, Scores
-from gongbao.leaderboard.evidence import Tally
+from gongbao.metrics import DocumentCounts
 from gongbao.resampling import Floats, Resamples, middle
 
-Run: TypeAlias = Sequence[Tally]
+Run: TypeAlias = Sequence[DocumentCounts]
 _DIGITS: Final = 6
 
 
@@ -60,7 +60,7 @@ class Resampled:
         drawn = random.integers(count, size=(size, count)) + np.arange(size)[:, None] * count
         self._weights = np.bincount(drawn.ravel(), minlength=size * count).reshape(size, count)
 
-    def f1(self, counted: Callable[[Tally], Counts]) -> Floats:
+    def f1(self, counted: Callable[[DocumentCounts], Counts]) -> Floats:
         """(draws,): the mean F1 of the runs in what is counted, NaN where there is nothing to count."""
         tables = [[counted(tally).row for tally in run] for run in self._runs]
         table = np.array(tables, dtype=np.float64).transpose(1, 0, 2)  # documents, runs, row
@@ -73,7 +73,7 @@ class Resampled:
         return out
 
 
-MEASURES: Final[Mapping[str, Callable[[Tally], Counts]]] = {
+MEASURES: Final[Mapping[str, Callable[[DocumentCounts], Counts]]] = {
     "spans": lambda tally: total(tally.spans.values()),
     "links": lambda tally: total(tally.links.values()),
     "facts": lambda tally: tally.facts,
@@ -84,7 +84,7 @@ def scores(name: str, runs: Sequence[Run]) -> Scores:
     """The scores of an entry of one or several runs, to six decimals."""
     resampled = Resampled(name, runs, Resamples(len(runs[0])))
 
-    def score(counted: Callable[[Tally], Counts]) -> Score:
+    def score(counted: Callable[[DocumentCounts], Counts]) -> Score:
         return _score([total(map(counted, run)) for run in runs], resampled.f1(counted))
 
     labels = sorted({label for run in runs for tally in run for label in tally.spans})

@@ -14,13 +14,13 @@ from multiprocessing import get_context
 from pathlib import Path
 from typing import Any, Final
 
-from gongbao.config import TrainConfig
 from gongbao.corpus import read
 from gongbao.extractor import Extractor
 from gongbao.files import PACKAGE
 from gongbao.leaderboard.entries import Cost, Strict, load
+from gongbao.leaderboard.training_data import config_of
 from gongbao.model_folder import CONFIG, DESCRIPTION, LINKER, ONNX, VOCABULARY, WEIGHTS, ModelFolder
-from gongbao.schema import Document, GongbaoError, LabelScheme, UsageError
+from gongbao.schema import Document, GongbaoError, LabelScheme
 
 ABOUT: Final = ".about.json"
 
@@ -83,10 +83,7 @@ def run_model(path: Path, test: Sequence[Document]) -> Run:
         machine=machine(),
         measured=True,
     )
-    try:
-        config = TrainConfig.load(path / "train.toml")
-    except UsageError:  # a model that was copied without it
-        config = None
+    config = config_of(path)
     return Run(
         documents,
         seed=config.training.seed if config else None,

@@ -17,10 +17,10 @@ from typing import Final
 import numpy as np
 
 from gongbao.config import TrainConfig
-from gongbao.corpus import resolve, split_hash
+from gongbao.corpus import distinct, resolve, split_hash
 from gongbao.leaderboard.entries import Training
 from gongbao.schema import DataError, Document, UsageError
-from gongbao.splitting import DOCUMENT_GRAM, folded, hashed_grams, split
+from gongbao.splitting import DOCUMENT_GRAM, folded, hashed_grams, set_aside
 
 SEEN: Final = 0.5
 _SHOWN: Final = 5
@@ -67,7 +67,7 @@ def check_training(
         DataError: test articles were trained or chosen on.
     """
     records = [_record(folder) for folder in models]
-    configs = [config for folder in models if (config := _config(folder))]
+    configs = [config for folder in models if (config := config_of(folder))]
     own = [name for config in configs for name in (*config.data.train, *config.data.dev)]
     wanted = list(dict.fromkeys(given or own))
     parts: dict[str, list[Document]] = {}
@@ -90,19 +90,7 @@ def check_training(
     if not documents:
         return Training("none", 0, recorded)
     proven = bool(models) and all(_is_proven(folder, parts) for folder in models)
-    return Training(
-        "all" if proven else "given", len(documents), recorded or split_hash(_distinct(documents))
-    )
-
-
-def _distinct(documents: Iterable[Document]) -> list[Document]:
-    """The documents as a run tells them apart and hashes them: the second of an id is called ID#2."""
-    count: dict[str, int] = {}
-    named = []
-    for document in documents:
-        n = count[document.id] = count.get(document.id, 0) + 1
-        named.append(document if n == 1 else document.replace(id=f"{document.id}#{n}"))
-    return named
+    return Training("all" if proven else "given", len(documents), recorded or split_hash(distinct(documents)))
 
 
 def _record(folder: Path) -> dict[str, str] | None:
@@ -114,7 +102,8 @@ def _record(folder: Path) -> dict[str, str] | None:
         return None
 
 
-def _config(folder: Path) -> TrainConfig | None:
+def config_of(folder: Path) -> TrainConfig | None:
+    """The configuration that a model was trained with; None for one that was copied without it."""
     try:
         return TrainConfig.load(folder / "train.toml")
     except UsageError:
@@ -123,19 +112,19 @@ def _config(folder: Path) -> TrainConfig | None:
 
 def _is_proven(folder: Path, parts: Mapping[str, Sequence[Document]]) -> bool:
     """Whether the parts hold all that the run's record says it was trained and chosen on."""
-    record, config = _record(folder), _config(folder)
+    record, config = _record(folder), config_of(folder)
     if record is None or config is None:
         return False
     ordered = list(parts.values())
     hashes = {
-        split_hash(_distinct(chain.from_iterable(ordered[begin:end])))
+        split_hash(distinct(chain.from_iterable(ordered[begin:end])))
         for begin, end in combinations(range(len(ordered) + 1), 2)
     }
     if config.data.dev or record["train"] in hashes:
         return hashes.issuperset(record.values())
     # The run set documents aside to choose on; the same division again tells whether it was these.
     try:
-        divided = split(_distinct(chain.from_iterable(ordered)), (0.9, 0.1, 0.0), seed=config.training.seed)
+        divided = set_aside(distinct(chain.from_iterable(ordered)), config.training.seed)
     except UsageError:
         return False
-    return [split_hash(divided.train), split_hash(divided.dev)] == [record["train"], record["dev"]]
+    return [*map(split_hash, divided)] == [record["train"], record["dev"]]

@@ -28,18 +28,32 @@ def score_table(evaluation: Evaluation) -> str:
     ]
     head = ["", "precision", "recall", "F1", "gold", "right"]
     rows = [head, *(row for part in parts for row in part)]
-    widths = [max(cell_len(row[column]) for row in rows) for column in range(len(head))]
-
-    def laid_out(row: Sequence[str]) -> str:
-        pads = [" " * (width - cell_len(cell)) for cell, width in zip(row, widths, strict=True)]
-        numbers = (pad + cell for cell, pad in zip(row[1:], pads[1:], strict=True))
-        return "  ".join([row[0] + pads[0], *numbers]).rstrip()
-
-    rule = "─" * (sum(widths) + 2 * len(widths) - 2)
-    lines = [laid_out(head), *(text for part in parts if part for text in (rule, *map(laid_out, part)))]
+    laid_out = iter(aligned(rows, right=True))
+    lines = [next(laid_out)]
+    rule = "─" * cell_len(
+        lines[0]
+    )  # the head reaches the end of the last column, as all that ends on the right
+    for part in parts:
+        lines += [rule, *(next(laid_out) for _ in part)] if part else []
     if evaluation.calibration_error is not None:
         lines += [rule, f"expected calibration error of the scores  {evaluation.calibration_error:.3f}"]
     return "\n".join(lines)
+
+
+def aligned(rows: Sequence[Sequence[str]], *, right: bool = False) -> list[str]:
+    """The rows' cells under one another, in lines; `right`: all but the first column end together, as numbers do."""
+    from rich.cells import cell_len
+
+    widths = [max(map(cell_len, column)) for column in zip(*rows, strict=True)]
+    lines = []
+    for row in rows:
+        pads = [" " * (width - cell_len(cell)) for cell, width in zip(row, widths, strict=True)]
+        cells = [
+            pad + cell if right and n else cell + pad
+            for n, (cell, pad) in enumerate(zip(row, pads, strict=True))
+        ]
+        lines.append("  ".join(cells).rstrip())
+    return lines
 
 
 def _name(text: str) -> str:

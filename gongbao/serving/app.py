@@ -21,6 +21,7 @@ from starlette.exceptions import HTTPException
 from gongbao import __version__, tables
 from gongbao.articles import Limits
 from gongbao.extractor import Extractor
+from gongbao.facts import is_undated
 from gongbao.model_folder import summary
 from gongbao.report import extraction_fragment
 from gongbao.schema import APPROX, KINDS, DataError, Document, LabelScheme
@@ -332,12 +333,7 @@ def written(documents: Sequence[Document], form: Format, scheme: LabelScheme) ->
     if form is Format.json:
         return f'{{"documents":[{",".join(d.to_line() for d in documents)}]}}'.encode()
     if form is Format.html:
-        periods = {label for label, kind in scheme.values.items() if kind == "period"}
-        undated = any(
-            "published" not in document.meta and span.label in periods and span.value is None
-            for document in documents
-            for span in document.spans
-        )
+        undated = any(is_undated(document, scheme) for document in documents)
         return extraction_fragment(documents, labels=scheme.labels, undated=undated).encode()
     with tempfile.TemporaryDirectory(prefix="gongbao-") as folder:
         path = Path(folder) / "answer"
