@@ -18,6 +18,7 @@ from gongbao.cli.annotations import annotations_app, articles_app
 from gongbao.cli.corpus import corpus_app
 from gongbao.cli.leaderboard import leaderboard_app
 from gongbao.cli.models import model_app
+from gongbao.cli.studio import studio_app
 from gongbao.process import guarded, say
 
 app = typer.Typer(
@@ -33,6 +34,7 @@ app.add_typer(annotations_app, name="annotations")
 app.add_typer(corpus_app, name="corpus")
 app.add_typer(model_app, name="model")
 app.add_typer(leaderboard_app, name="leaderboard")
+app.add_typer(studio_app, name="studio")
 serving.add_to(app)
 
 

@@ -74,7 +74,7 @@ def predict(
     from gongbao import tables
     from gongbao.facts import is_undated
 
-    day = _day(published) if published is not None else None
+    day = day_of(published) if published is not None else None
     page = form == "html" or (form is None and output is not None and output.suffix.lower() == ".html")
     form = "html" if page else tables.format_of(output, form)
     extractor = load_extractor(model, backend)
@@ -113,7 +113,8 @@ def _page(output: Path | None, scheme: LabelScheme) -> Iterator[Callable[[Docume
         file.write(page)
 
 
-def _day(published: str) -> str:
+def day_of(published: str) -> str:
+    """The date that --published gives."""
     try:
         return date.fromisoformat(published).isoformat()
     except ValueError:
