@@ -12,7 +12,7 @@ TORCH := $(shell sed -n 's/^torch==//p' constraints.txt)
 # Where PyTorch's CPU build comes from: the usual index has, for Linux, only one with gigabytes of CUDA.
 TORCH_INDEX ?= https://download.pytorch.org/whl/cpu
 
-.PHONY: demo test check format leaderboard clean
+.PHONY: demo test test-studio check format leaderboard clean
 
 # PyTorch first and alone: its CPU build where one lies at hand, else from its index, else what the usual index has.
 $(READY): pyproject.toml constraints.txt
@@ -38,6 +38,16 @@ demo: $(READY)
 
 test: $(READY)
 	$(BIN)/python -m pytest --cov
+
+# The Label Studio client against a real server, which has an environment of its own; name one that is there with LABEL_STUDIO=FOLDER.
+LABEL_STUDIO_VERSION := $(shell sed -n 's/^VERSION: Final = "\(.*\)"/\1/p' gongbao/studio/local.py)
+LABEL_STUDIO ?= .cache/label-studio-$(LABEL_STUDIO_VERSION)
+$(LABEL_STUDIO)/bin/label-studio:
+	$(PYTHON) -m venv $(LABEL_STUDIO)
+	$(LABEL_STUDIO)/bin/python -m pip install 'label-studio==$(LABEL_STUDIO_VERSION)'
+
+test-studio: $(READY) $(LABEL_STUDIO)/bin/label-studio
+	GONGBAO_LABEL_STUDIO=$(LABEL_STUDIO) $(BIN)/python -m pytest tests/studio -rP
 
 check: $(READY)
 	$(BIN)/ruff format --check $(SOURCES)
