@@ -1,19 +1,13 @@
 """The client against a real Label Studio: `make test-studio`.
 
-The server is found as `gongbao studio start` finds it (GONGBAO_LABEL_STUDIO). Its data directory is made once, which takes a
-minute, kept in .cache, and copied for each test. The scenarios are recorded anew and compared with
-tests/data/studio; GONGBAO_RECORD=1 writes them there.
+The scenarios are recorded anew and compared with tests/data/studio; GONGBAO_RECORD=1 writes them there.
 """
 
 import difflib
 import json
 import os
 import resource
-import shutil
-import sqlite3
 import time
-from contextlib import closing
-from pathlib import Path
 
 import httpx
 import pytest
@@ -23,70 +17,8 @@ from gongbao.corpus import resolve
 from gongbao.files import bundled
 from gongbao.label_studio import read_config, read_export
 from gongbao.schema import GongbaoError
-from gongbao.studio import Access, LocalStudio, Server, open_project, pull, push
+from gongbao.studio import Access, Server, open_project, pull, push
 from gongbao.studio.local import VERSION, find_executable, signed_in
-
-ROOT = Path(__file__).parents[2]
-DATABASE = "label_studio.sqlite3"
-PREPARED = ROOT / ".cache" / f"label-studio-data-{VERSION}"
-
-
-@pytest.fixture(scope="session")
-def prepared():
-    """A data directory in which a first start has made the database."""
-    if not (PREPARED / "sign-in.json").exists():
-        shutil.rmtree(PREPARED, ignore_errors=True)
-        making = PREPARED.with_suffix(".making")
-        shutil.rmtree(making, ignore_errors=True)
-        with LocalStudio(making):
-            pass
-        making.rename(PREPARED)
-    return PREPARED
-
-
-class Bench:
-    """One running server for all tests; each begins with the prepared database."""
-
-    def __init__(self, folder):
-        self.folder = folder
-        self.studio = LocalStudio(folder)
-        self.studio.__enter__()
-
-    def reset(self):
-        with (
-            closing(sqlite3.connect(PREPARED / DATABASE)) as fresh,
-            closing(sqlite3.connect(self.folder / DATABASE)) as live,
-        ):
-            fresh.backup(live)
-
-    def start(self):
-        """Start it again where it was, if it is dead."""
-        if not self.studio.is_running():
-            self.studio = LocalStudio(self.folder, int(self.studio.url.rpartition(":")[2]))
-            self.studio.__enter__()
-
-
-@pytest.fixture(scope="session")
-def bench(prepared, tmp_path_factory):
-    folder = tmp_path_factory.mktemp("studio") / "data"
-    shutil.copytree(prepared, folder)
-    bench = Bench(folder)
-    yield bench
-    bench.studio.stop()
-
-
-@pytest.fixture
-def studio(bench):
-    """A server with nothing in it."""
-    bench.start()
-    bench.reset()
-    return bench.studio
-
-
-@pytest.fixture
-def server(studio):
-    with Server(Access(studio.url, studio.sign_in.token)) as opened:
-        yield opened
 
 
 @pytest.mark.parametrize("name", exchange.SCENARIOS)
