@@ -458,6 +458,13 @@ def test_tasks_that_came_another_way_are_known_by_their_text(studio):
     assert little.shown is None
 
 
+def test_suggestions_that_no_model_made_have_a_name_all_the_same(studio, documents):
+    little, server = studio
+    pushing.push(server, 1, documents[:1], CONFIG)
+    assert little.tasks[0]["sent"]["predictions"][0]["model_version"] == "from the file"
+    assert little.shown is None  # nor do they take the place of a model's
+
+
 def test_what_cannot_be_a_task_is_skipped_with_its_reason(studio):
     given = [text_document(1), text_document(2, "第1号"), text_document(3, " \n"), text_document(4, "a\0b")]
     done = pushing.push(studio[1], 1, given, CONFIG)

@@ -22,6 +22,7 @@ from gongbao.studio.server import PAUSES, Server, Unsure
 
 HASH: Final = "text_sha256"
 """The field of a task's data that holds the SHA-256 of its text as it was pushed."""
+_UNNAMED: Final = "from the file"  # Label Studio would call suggestions without a name "undefined"
 _PAGE: Final = 100
 _BATCH_BYTES: Final = 4_000_000
 _AGAIN: Final = "the same command again sends what is missing and nothing twice"
@@ -83,6 +84,7 @@ def push(
         server.report(f"  {done.added} sent")
     if sender.sent:
         sender.settle()
+    versions.discard(_UNNAMED)
     if len(versions) == 1:
         _show(server, project, versions.pop())
     return done
@@ -96,12 +98,12 @@ def _task(document: Document, config: LabelConfig, as_: Literal["predictions", "
     return task
 
 
-def _version_of(document: Document) -> str | None:
+def _version_of(document: Document) -> str:
     """The model's name with its version: what annotators see beside the suggestions."""
     told = [
         str(document.model[key]) for key in ("name", "version") if document.model and document.model.get(key)
     ]
-    return " ".join(told) or None
+    return " ".join(told) or _UNNAMED
 
 
 def _batches(tasks: Iterable[Json], most: int) -> Iterator[list[Json]]:
