@@ -18,6 +18,7 @@ import warnings
 import zlib
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Final, NoReturn
 
@@ -48,14 +49,10 @@ def read(path: Path | str, scheme: LabelScheme | None = None) -> list[Document]:
     path = Path(path)
     if path.is_dir():
         return _read_folder(path, scheme)
-    if not path.is_file():
-        raise UsageError(
-            f"there is no file or folder {path}",
-            remedy=f"bundled splits are {', '.join(SPLITS)} and all",
-        )
+    _refuse_missing(path)
     name = path.name.lower()
     if name.endswith((".jsonl", ".jsonl.gz")):
-        return list(_read_lines(path, _text_of(path), scheme))
+        return list(stream(path, scheme))
     if name.endswith(".ann"):
         return [_read_inline(path, scheme, {})]
     if name.endswith(TAGGED):
@@ -67,7 +64,7 @@ def read(path: Path | str, scheme: LabelScheme | None = None) -> list[Document]:
         text = _text_of(path)
         # Lines of documents are objects, an export is a list.
         is_lines = text.lstrip().startswith("{")
-        return list(_read_lines(path, text, scheme) if is_lines else _read_export(path, scheme))
+        return list(_documents_in(text.split("\n"), path, scheme) if is_lines else _read_export(path, scheme))
     raise UsageError(
         f"{path.name} is no kind of file that holds annotated documents",
         remedy=f"they end in .jsonl .jsonl.gz .json .ann {' '.join(TAGGED)}; articles are read by gongbao articles import",
@@ -77,22 +74,58 @@ def read(path: Path | str, scheme: LabelScheme | None = None) -> list[Document]:
 # ---------------------------------------------------------------------------------------- reading
 
 
+def stream(path: Path | str, scheme: LabelScheme | None = None) -> Iterator[Document]:
+    """The documents of a `.jsonl` or `.jsonl.gz` file as `read` gives them, a line held at a time.
+
+    What is wrong with a line is raised when it is reached.
+    """
+    path = Path(path)
+    _refuse_missing(path)
+    return _documents_in(_lines_of(path), path, scheme)
+
+
+def _refuse_missing(path: Path) -> None:
+    if not path.is_file():
+        raise UsageError(
+            f"there is no file or folder {path}",
+            remedy=f"bundled splits are {', '.join(SPLITS)} and all",
+        )
+
+
+def _lines_of(path: Path) -> Iterator[str]:
+    with _explained(path), gzip.open(path) if path.suffix.lower() == ".gz" else path.open("rb") as file:
+        for number, raw in enumerate(file, 1):
+            yield _decoded(raw, path, number)
+
+
 def _text_of(path: Path) -> str:
     """The text of a file, unpacked and without a byte order mark, with its line ends as they are."""
-    try:
+    with _explained(path):
         raw = path.read_bytes()
         if path.suffix.lower() == ".gz":
             raw = gzip.decompress(raw)
+    return _decoded(raw, path)
+
+
+@contextmanager
+def _explained(path: Path) -> Iterator[None]:
+    """Tell why a file cannot be read or unpacked."""
+    try:
+        yield
     except (gzip.BadGzipFile, EOFError, zlib.error) as error:
         raise DataError(
             f"the packed file is broken: {error}", file=path, remedy="write or fetch it again"
         ) from None
     except OSError as error:
         raise DataError(f"the file cannot be read: {error.strerror}", file=path) from None
+
+
+def _decoded(raw: bytes, path: Path, first: int = 1) -> str:
+    """The text of bytes that begin with line `first` of a file."""
     try:
-        return raw.decode("utf-8-sig")
+        return raw.decode("utf-8-sig" if first == 1 else "utf-8")
     except UnicodeDecodeError as error:
-        line = raw.count(b"\n", 0, error.start) + 1
+        line = first + raw.count(b"\n", 0, error.start)
         raise DataError(
             f"byte {raw[error.start]:#04x} is not UTF-8",
             file=path,
@@ -120,11 +153,11 @@ def _json_of(text: str, path: Path, record: str | None = None) -> Any:
         raise DataError(f"no JSON that can be read: {error}", file=path, record=record) from None
 
 
-def _read_lines(path: Path, text: str, scheme: LabelScheme | None) -> Iterator[Document]:
-    for number, line in enumerate(text.split("\n"), 1):
+def _documents_in(lines: Iterable[str], path: Path, scheme: LabelScheme | None) -> Iterator[Document]:
+    for number, line in enumerate(lines, 1):
         if not line.strip():
             continue
-        data = _json_of(line.rstrip("\r"), path, f"line {number}")
+        data = _json_of(line.rstrip("\r\n"), path, f"line {number}")
         try:
             document = Document.from_json(data, scheme)
             if broken := _SURROGATE.search(document.text):

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gongbao.corpus import SPLITS, freeze, read, resolve, split_hash, write
+from gongbao.corpus import SPLITS, freeze, read, resolve, split_hash, stream, write
 from gongbao.schema import DataError, Document, LabelScheme, Link, Role, Span, UsageError
 
 SCHEME = LabelScheme(("METRIC", "AMOUNT"), (Role("VALUE", ("METRIC",), ("AMOUNT",)),))
@@ -79,14 +79,18 @@ def test_a_packed_file_that_was_cut_is_refused(tmp_path: Path) -> None:
         read(path)
 
 
-def test_a_file_that_cannot_be_opened_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    def fail(self: Path) -> bytes:
+@pytest.mark.parametrize("name", ["a.jsonl", "a.ann"])
+def test_a_file_that_cannot_be_opened_is_named(
+    name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(self: Path, mode: str = "r", *_: object) -> None:
         raise PermissionError(13, "Permission denied")
 
-    write([document()], tmp_path / "a.jsonl")
+    write([document()], tmp_path / name)
+    monkeypatch.setattr(Path, "open", fail)
     monkeypatch.setattr(Path, "read_bytes", fail)
     with pytest.raises(DataError, match="cannot be read: Permission denied"):
-        read(tmp_path / "a.jsonl")
+        read(tmp_path / name)
 
 
 def test_nothing_is_half_written(tmp_path: Path) -> None:
@@ -101,6 +105,20 @@ def test_nothing_is_half_written(tmp_path: Path) -> None:
         write(documents(), path)
     assert [d.id for d in read(path)] == ["old"]
     assert [p.name for p in tmp_path.iterdir()] == ["a.jsonl"]
+
+
+@pytest.mark.parametrize("pack", [bytes, gzip.compress])
+def test_lines_are_read_as_they_are_asked_for(pack, tmp_path):
+    path = tmp_path / ("a.jsonl" if pack is bytes else "a.jsonl.gz")
+    path.write_bytes(pack(b"\xef\xbb\xbf" + document().to_line().encode() + b"\r\n\n\xff\n"))
+    lines = stream(path)
+    assert next(lines).text == document().text
+    with pytest.raises(DataError, match="byte 0xff is not UTF-8") as raised:
+        next(lines)
+    assert "a.jsonl" in str(raised.value)
+    assert "line 3" in str(raised.value)
+    with pytest.raises(UsageError, match="no file or folder"):
+        stream(tmp_path / "gone.jsonl")
 
 
 @pytest.mark.parametrize("name", ["a.jsonl", "a.jsonl.gz", "folder", "a.ann"])

@@ -84,7 +84,7 @@ def read_articles(
 ) -> Iterator[Document]:
     """Documents of files, folders, JSONL and standard input. What fails is said and handed to `fail`; the rest goes on."""
     from gongbao.articles import SUFFIXES, find_articles, read_article, read_article_bytes
-    from gongbao.corpus import read
+    from gongbao.corpus import stream
 
     seen: set[Path] = set()
 
@@ -92,7 +92,7 @@ def read_articles(
         if item == "-":
             yield read_article_bytes(sys.stdin.buffer.read(), "-")
         elif item.lower().endswith((".jsonl", ".jsonl.gz")):
-            yield from read(item)
+            yield from stream(item)
         else:
             passed_over: list[Path] = []
             paths = list(find_articles([item], skipped=passed_over.append))
