@@ -1,15 +1,24 @@
 """From text to a Document with everything in it: spans, values, links, facts. The only path to a prediction.
 
 Two back ends differ in the middle step alone, from token ids to logits: ONNX Runtime, which needs no torch, and torch. With
-ONNX Runtime a document's result is bit for bit the same whatever is read beside it; with torch logits may
+ONNX Runtime a document's result is bit for bit the same whatever is read beside it, int8 included; with torch logits may
 differ in the sixth decimal.
+
+While the encoder reads one chunk of text, the spans of the chunk before are decoded and linked. So a stream is read one chunk ahead
+of what it gives, and no more than two are held, whatever its length. A long document goes through in sections.
 """
 
 from __future__ import annotations
 
+import os
+from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
+from concurrent.futures import Executor, ThreadPoolExecutor
+from dataclasses import dataclass, replace
+from itertools import chain
+from operator import itemgetter
 from pathlib import Path
-from typing import Literal, Protocol, overload
+from typing import Final, Literal, Protocol, overload
 
 import numpy as np
 import numpy.typing as npt
@@ -28,8 +37,11 @@ Array = npt.NDArray[np.float32]
 Ids = npt.NDArray[np.int64]
 
 _AS_IT_IS = Calibration()
-# How many characters are read before the first of them is decoded: bounds the memory of a long run of documents.
-CHUNK = 100_000
+CHUNK = 20_000
+"""Characters that the encoder is given before the first of them are decoded, and of a section of a long document. Two chunks'
+log-probabilities are what a run holds."""
+_MANY: Final = 2_000  # sections of a chunk: a great many may be empty
+_JOB: Final = 1024  # tokens that a thread takes at a time
 
 
 class Backend(Protocol):
@@ -41,39 +53,62 @@ class Backend(Protocol):
 
 
 class OnnxBackend:
-    """`model.onnx` with ONNX Runtime.
+    """`model.onnx` with ONNX Runtime: each window by itself, without padding, several at a time.
+
+    So quantised layers, whose scale is that of what a run is given, depend on nothing but the window, and
+    two threads with a window each are quicker than two at the same one (docs/inference.md has the figures).
 
     Args:
-        threads: for one operation; None: as many as there are cores.
+        model: the file, or what is in it.
+        threads: windows at a time; None: as many as there are cores.
     """
 
     name = "onnx"
 
-    def __init__(self, path: Path, threads: int | None = None) -> None:
+    def __init__(self, model: Path | bytes, threads: int | None = None) -> None:
         import onnxruntime
 
+        self.workers = threads or _cores()
         options = onnxruntime.SessionOptions()
         options.log_severity_level = 3
-        if threads is not None:
-            options.intra_op_num_threads = threads
+        options.intra_op_num_threads = 1
         try:
-            self._session = onnxruntime.InferenceSession(path, options, providers=["CPUExecutionProvider"])
+            self._session = onnxruntime.InferenceSession(
+                model, options, providers=["CPUExecutionProvider"],
+                disabled_optimizers=["SkipLayerNormFusion"],  # its kernel is many times slower than what it fuses
+            )  # fmt: skip
         except Exception as error:  # onnxruntime's own exceptions have no common base but this
             raise UsageError(
-                f"{path} cannot be loaded: {str(error).splitlines()[0]}",
+                f"{model if isinstance(model, Path) else 'the model'} cannot be loaded: {str(error).splitlines()[0]}",
                 remedy="copy the model folder again, whole, or write the file anew with `gongbao model export`",
             ) from None
+        self._inputs = {given.name for given in self._session.get_inputs()}
 
     def __call__(self, tokens: Ids, mask: Ids) -> Array:
-        """Run the encoder and its head."""
-        out: Array = self._session.run(["logits"], {"input_ids": tokens, "attention_mask": mask})[0]
+        """Run the encoder and its head. What the padding gets is 0."""
+        found = [self._window(row[:n][None]) for row, n in zip(tokens, mask.sum(axis=1), strict=True)]
+        out = np.zeros((*tokens.shape, found[0].shape[-1]), np.float32)
+        for row, logits in zip(out, found, strict=True):
+            row[: logits.shape[1]] = logits[0]
         return out
+
+    def _window(self, tokens: Ids) -> Array:
+        # Models of before this way of reading ask for a mask too.
+        given = {"input_ids": tokens, "attention_mask": np.ones_like(tokens)}
+        out: Array = self._session.run(["logits"], {name: given[name] for name in self._inputs})[0]
+        return out
+
+
+def _cores() -> int:
+    """The cores that this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 class TorchBackend:
     """The safetensors weights with torch, on the GPU if there is one."""
 
     name = "torch"
+    workers = 1  # torch's own threads share one batch
 
     def __init__(self, folder: ModelFolder, threads: int | None = None) -> None:
         try:
@@ -112,25 +147,45 @@ def emissions(
     Windows of all texts are sorted by length and run in batches of at most `batch_tokens` tokens; of each window
     the part it owns is kept (windows.py).
     """
-    cut = [(n, window) for n, text in enumerate(texts) for window in windows(text, size)]
-    ids = [vocabulary.encode(text) for text in texts]
-    parts: list[Array | None] = [None] * len(cut)
-    for chosen, width in batches([w.end - w.start for _, w in cut], tokens=batch_tokens):
-        tokens, mask = pad(
-            [ids[cut[k][0]][cut[k][1].start : cut[k][1].end] for k in chosen], width, vocabulary
-        )
-        out = backend(tokens, mask)
-        for row, k in enumerate(chosen):
-            window = cut[k][1]
+    return _Reading(texts, backend, vocabulary, size, batch_tokens).emissions()
+
+
+class _Reading:
+    """Texts on their way through the encoder: begun when this is made, in a pool's threads if there is one."""
+
+    def __init__(
+        self, texts: Sequence[str], backend: Backend, vocabulary: Vocabulary, size: WindowSize,
+        batch_tokens: int, pool: Executor | None = None,
+    ) -> None:  # fmt: skip
+        self._count = len(texts)
+        self._cut = [(n, window) for n, text in enumerate(texts) for window in windows(text, size)]
+        ids = [vocabulary.encode(text) for text in texts]
+        self._batches = batches([w.end - w.start for _, w in self._cut], tokens=batch_tokens)
+
+        def run(batch: tuple[Ids, int]) -> list[Array]:
+            chosen = [self._cut[k] for k in batch[0]]
+            tokens, mask = pad([ids[n][w.start : w.end] for n, w in chosen], batch[1], vocabulary)
+            out = backend(tokens, mask)
             # + 1 for [CLS]
-            parts[k] = _log_softmax(
-                out[row, window.own_start - window.start + 1 : window.own_end - window.start + 1]
-            )
-    found: list[list[Array]] = [[] for _ in texts]
-    for (n, _), part in zip(cut, parts, strict=True):
-        assert part is not None
-        found[n].append(part)
-    return [np.concatenate(p) if p else np.zeros((0, 0), np.float32) for p in found]
+            return [
+                _log_softmax(row[w.own_start - w.start + 1 : w.own_end - w.start + 1])
+                for row, (_, w) in zip(out, chosen, strict=True)
+            ]
+
+        self._found: Iterator[list[Array]] = (pool.map if pool else map)(run, self._batches)
+
+    def emissions(self) -> list[Array]:
+        """What `emissions` gives, as soon as all of it is there."""
+        parts: list[list[tuple[int, Array]]] = [[] for _ in range(self._count)]
+        for (chosen, _), found in zip(self._batches, self._found, strict=True):
+            for k, part in zip(chosen.tolist(), found, strict=True):
+                parts[self._cut[k][0]].append((k, part))
+        return [
+            np.concatenate([part for _, part in sorted(own, key=itemgetter(0))])
+            if own
+            else np.zeros((0, 0), np.float32)
+            for own in parts
+        ]
 
 
 def _log_softmax(logits: Array) -> Array:
@@ -174,6 +229,16 @@ def _decoded(
     return spans
 
 
+def _moved(spans: Sequence[Span], offset: int, count: int) -> Sequence[Span]:
+    """Spans of a section as those of its document, in which `count` come before them."""
+    if not offset:
+        return spans
+    return [
+        replace(s, start=s.start + offset, end=s.end + offset, id=f"s{n}")
+        for n, s in enumerate(spans, count + 1)
+    ]
+
+
 def _probabilities(document: Document, log_probs: Array, tagset: TagSet) -> dict[SpanKey, float]:
     """How probable each span of a document is among all readings of its sentence; 0 for one that crosses its end."""
     places = sentences(document.text)
@@ -197,6 +262,43 @@ def _linker(folder: ModelFolder) -> Linker:
     return LearnedLinker.load(folder.linker, folder.scheme)
 
 
+@dataclass(frozen=True, slots=True)
+class _Section:
+    """A part of a document that is read by itself."""
+
+    document: Document
+    offset: int
+    text: str
+    is_last: bool
+
+
+def _sections(document: Document) -> Iterator[_Section]:
+    """The whole of a document, or if it is long, parts of it that begin where a sentence does."""
+    text, at = document.text, 0
+    while len(text) - at > CHUNK:
+        part = text[at : at + CHUNK]
+        # The last sentence in it may be cut.
+        start = sentences(part)[-1:]
+        end = start[0][0] if start and start[0][0] > CHUNK // 2 else CHUNK
+        yield _Section(document, at, part[:end], False)
+        at += end
+    yield _Section(document, at, text[at:] if at else text, True)
+
+
+def _chunks(given: Iterable[str | Document]) -> Iterator[list[_Section]]:
+    waiting: list[_Section] = []
+    characters = 0
+    for n, item in enumerate(given, 1):
+        for section in _sections(item if isinstance(item, Document) else Document(id=f"text-{n}", text=item)):
+            waiting.append(section)
+            characters += len(section.text)
+            if characters >= CHUNK or len(waiting) >= _MANY:
+                yield waiting
+                waiting, characters = [], 0
+    if waiting:
+        yield waiting
+
+
 class Extractor:
     """A loaded model. Call it with a text, a Document, or a list of either.
 
@@ -204,16 +306,22 @@ class Extractor:
         folder: the model's description.
         backend: what runs it.
         linker: what links spans; None: the model's learned linker, or the rules where it has none.
-        batch_tokens: tokens in one run of the encoder, padding included.
+        batch_tokens: tokens that the back end is given at a time, padding included; None: what suits it.
     """
 
     def __init__(
-        self, folder: ModelFolder, backend: Backend, linker: Linker | None = None, batch_tokens: int = 4096
+        self,
+        folder: ModelFolder,
+        backend: Backend,
+        linker: Linker | None = None,
+        batch_tokens: int | None = None,
     ) -> None:
         self.folder = folder
         self._backend = backend
         self._linker = linker or _linker(folder)
-        self._batch_tokens = batch_tokens
+        workers = getattr(backend, "workers", 1)
+        self._pool = ThreadPoolExecutor(workers, thread_name_prefix="encoder")
+        self._batch_tokens = batch_tokens or (_JOB if workers > 1 else 4096)
         self._vocabulary = folder.vocabulary
 
     @classmethod
@@ -260,19 +368,38 @@ class Extractor:
         return list(self.stream(given))
 
     def stream(self, given: Iterable[str | Document]) -> Iterator[Document]:
-        """The same for any number of texts, one after another.
+        """The same for any number of texts, one after another, however many or long they are.
 
-        About CHUNK characters are held at a time, but always whole documents: one of 10 million characters takes gigabytes.
+        At most two CHUNKs are in work at a time, beside the document they are of with its spans.
         """
-        waiting: list[Document] = []
-        characters = 0
-        for n, item in enumerate(given, 1):
-            waiting.append(item if isinstance(item, Document) else Document(id=f"text-{n}", text=item))
-            characters += len(waiting[-1].text)
-            if characters >= CHUNK:
-                yield from self._read(waiting)
-                waiting, characters = [], 0
-        yield from self._read(waiting)
+        reading: deque[tuple[list[_Section], _Reading]] = deque()
+        spans: list[Span] = []  # of a document of which not all sections are read
+        for chunk in chain(_chunks(given), (None,)):
+            if chunk is not None:
+                reading.append((chunk, self._begin([section.text for section in chunk])))
+            while len(reading) > (chunk is not None):
+                sections, begun = reading.popleft()
+                found = _decoded(
+                    [s.text for s in sections], begun.emissions(), self.folder.tagset, self.folder.calibration
+                )
+                for section, own in zip(sections, found, strict=True):
+                    spans += _moved(own, section.offset, len(spans))
+                    if section.is_last:
+                        yield self._whole(section.document, spans)
+                        spans = []
+
+    def _begin(self, texts: Sequence[str]) -> _Reading:
+        return _Reading(
+            texts, self._backend, self._vocabulary, self.folder.window, self._batch_tokens, self._pool
+        )
+
+    def _whole(self, document: Document, spans: Sequence[Span]) -> Document:
+        """The document with these spans, their values, links and facts in place of what it had."""
+        scheme = self.folder.scheme
+        bare = document.replace(
+            spans=tuple(spans), links=(), facts=(), model=self.folder.identity(), scheme=scheme
+        )
+        return complete(bare, scheme, self._linker)
 
     def judge(self, documents: Sequence[Document]) -> dict[str, Judged]:
         """What the model makes of annotated documents, by id: its own spans, and the probability of each annotated one.
@@ -283,7 +410,7 @@ class Extractor:
         """
         texts = [d.text for d in documents]
         tagset = self.folder.tagset
-        log_probs = emissions(texts, self._backend, self._vocabulary, self.folder.window, self._batch_tokens)
+        log_probs = self._begin(texts).emissions()
         out = {}
         for document, found, own in zip(
             documents, _decoded(texts, log_probs, tagset), log_probs, strict=True
@@ -293,18 +420,3 @@ class Extractor:
             )
             out[document.id] = Judged(known.replace(spans=tuple(found)), _probabilities(known, own, tagset))
         return out
-
-    def _read(self, documents: Sequence[Document]) -> Iterator[Document]:
-        spans = find_spans(
-            [d.text for d in documents], self._backend, self._vocabulary, self.folder.window, self.folder.tagset,
-            self._batch_tokens, self.folder.calibration,
-        )  # fmt: skip
-        for document, found in zip(documents, spans, strict=True):
-            bare = document.replace(
-                spans=tuple(found),
-                links=(),
-                facts=(),
-                model=self.folder.identity(),
-                scheme=self.folder.scheme,
-            )
-            yield complete(bare, self.folder.scheme, self._linker)

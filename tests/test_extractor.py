@@ -6,11 +6,12 @@ import subprocess
 import sys
 
 import numpy as np
+import onnx
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from gongbao.extractor import Extractor, OnnxBackend, TorchBackend, emissions
+from gongbao.extractor import Extractor, OnnxBackend, TorchBackend, _sections, emissions
 from gongbao.model_folder import ModelFolder
 from gongbao.schema import DataError, Document, GongbaoError, UsageError
 from gongbao.sentences import sentences
@@ -91,6 +92,59 @@ def test_a_long_text_is_read_whole(extractor):
     assert max(s.end for s in document.spans) > len(text) - 10
 
 
+def test_a_long_document_is_read_in_sections(extractor, monkeypatch):
+    text = "\n".join([TEXT] * 50)
+    whole = extractor(Document("x", text))
+    monkeypatch.setattr("gongbao.extractor.CHUNK", 7 * len(TEXT))
+    largest = []
+    run = extractor._backend.__class__.__call__
+    monkeypatch.setattr(
+        extractor._backend.__class__, "__call__", lambda self, t, m: largest.append(t.size) or run(self, t, m)
+    )
+    sections = extractor(Document("x", text))
+    assert len(largest) > 1
+    assert [(s.id, s.key, s.value) for s in sections.spans] == [(s.id, s.key, s.value) for s in whole.spans]
+    assert [(f.metric, f.amount, f.role) for f in sections.facts] == [
+        (f.metric, f.amount, f.role) for f in whole.facts
+    ]
+
+
+@pytest.mark.parametrize("text", ["财" * 5000, "。\n" * 3000, " " * 4100, "增长2.3%。" * 900])
+def test_sections_hold_every_character_once(text, monkeypatch):
+    monkeypatch.setattr("gongbao.extractor.CHUNK", 1000)
+    found = list(_sections(Document("x", text)))
+    assert "".join(s.text for s in found) == text
+    assert all(text[s.offset : s.offset + len(s.text)] == s.text for s in found)
+    assert max(len(s.text) for s in found) <= 1000
+    assert [s.is_last for s in found] == [False] * (len(found) - 1) + [True]
+
+
+def test_a_stream_that_is_given_up_stops_the_encoder(extractor, monkeypatch):
+    monkeypatch.setattr("gongbao.extractor.CHUNK", len(TEXT))
+    stream = extractor.stream(TEXT for _ in range(1000))
+    next(stream)
+    stream.close()
+    assert extractor(TEXT).spans
+
+
+def test_what_the_encoder_raises_reaches_the_caller(extractor):
+    def broken(tokens, mask):
+        raise MemoryError("too much")
+
+    broken.workers = 2
+    with pytest.raises(MemoryError, match="too much"):
+        Extractor(extractor.folder, broken)([TEXT, TEXT])
+
+
+def test_a_model_of_before_that_asks_for_a_mask_is_read(tiny_model, extractor, tmp_path):
+    model = onnx.load(tiny_model / "model.onnx")
+    mask = onnx.helper.make_tensor_value_info("attention_mask", onnx.TensorProto.INT64, ["windows", "width"])
+    model.graph.input.append(mask)
+    onnx.save(model, tmp_path / "model.onnx")
+    other = Extractor(extractor.folder, OnnxBackend(tmp_path / "model.onnx"))
+    assert other(TEXT).spans == extractor(TEXT).spans
+
+
 def test_a_stream_is_read_as_it_comes(extractor, monkeypatch):
     monkeypatch.setattr("gongbao.extractor.CHUNK", 2 * len(TEXT))
     taken = []
@@ -102,7 +156,7 @@ def test_a_stream_is_read_as_it_comes(extractor, monkeypatch):
 
     stream = extractor.stream(source())
     next(stream)
-    assert taken == [0, 1]
+    assert taken == [0, 1, 2, 3], "a chunk is read while the one before is decoded"
     assert len(list(stream)) == 5
 
 

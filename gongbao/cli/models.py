@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from gongbao.cli.common import Json, print_json
 from gongbao.process import needing, say, writing_to
+from gongbao.schema import UsageError
+
+if TYPE_CHECKING:
+    from gongbao.model_folder import ModelFolder
 
 
 class Kind(StrEnum):
@@ -55,12 +60,21 @@ def model_info(
 def model_export(
     model: Annotated[Path, typer.Argument(metavar="FOLDER", help="A model's folder.")],
     half: Annotated[Path | None, typer.Option("--half", metavar="FOLDER", help="Write another folder, with the weights rounded to fp16: half as large.")] = None,
+    int8: Annotated[bool, typer.Option("--int8", help="In 8 bits: about a quarter as large and twice as quick. Written only if it passes the gate.")] = False,
+    gate: Annotated[list[str] | None, typer.Option("--gate", metavar="NAME|FILE", help="Annotated documents on each of which int8 may lose 0.3 points of span F1 (dev if none are named).")] = None,
 ) -> None:  # fmt: skip
     """Write model.onnx from the weights, for inference without torch."""
-    from gongbao.model_folder import CONFIG, VOCABULARY, WEIGHTS, ModelFolder
+    from gongbao.model_folder import CONFIG, ONNX, VOCABULARY, WEIGHTS, ModelFolder
 
+    if half is not None and int8:
+        raise UsageError("--half and --int8 exclude each other", remedy="choose one")
+    if gate and not int8:
+        raise UsageError("--gate is for --int8", remedy="add --int8, or leave --gate out")
     folder = ModelFolder.load(model)
     folder.check(CONFIG, WEIGHTS, VOCABULARY)
+    if int8:
+        _export_int8(folder, gate or ["dev"])
+        return
     with needing("train"):
         from gongbao.model import export_onnx, halve
     if half is not None:
@@ -68,9 +82,23 @@ def model_export(
             print(halve(folder, half))
         return
     with writing_to(folder.path):
-        written = export_onnx(folder.path)
+        export_onnx(folder.path)
         folder.hashed().save()
-    print(written)
+    print(folder.path / ONNX)
+
+
+def _export_int8(folder: ModelFolder, names: Sequence[str]) -> None:
+    """Exit code 1 tells that int8 failed the gate."""
+    from gongbao.corpus import resolve
+
+    documents = {name: resolve(name, folder.scheme) for name in names}
+    with needing("train"):
+        from gongbao.quantization import quantize
+    with writing_to(folder.path):
+        if not quantize(folder, documents, report=say).passed:
+            raise typer.Exit(1)
+        folder.hashed().save()
+    print(folder.onnx)
 
 
 @model_app.command("refit")
