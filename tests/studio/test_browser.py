@@ -237,7 +237,9 @@ def highlighted(document):
 @pytest.fixture
 def desk(start_browser, studio):
     folder = os.environ.get("GONGBAO_SCREENSHOTS")
-    return Desk(start_browser("en-GB", width=1400), studio.url, folder and Path(folder))
+    desk = Desk(start_browser("en-GB", width=1400), studio.url, folder and Path(folder))
+    yield desk
+    desk.browser.quit()  # a page that stays open goes on asking the server of the next test
 
 
 @pytest.mark.parametrize("name", CASES)
