@@ -5,7 +5,7 @@ usage: python benchmarks/studio.py [--data FOLDER] [--tasks 1 100 500]
 A Label Studio is started (found as `gongbao studio start` finds it) in a folder of its own, or in a copy of `--data`, where one has
 been before, which saves a minute. First the corpus is pushed as suggestions, accepted, pulled and compared. Then, for each
 number of tasks, `gongbao studio push` and `pull` run as a user runs them, each in a process of its own: its seconds and its peak of
-resident memory (RSS), most of which is the modules it imports; and once more in this process, for the peak of what Python allocates for it. The tasks are the first hundred articles, over and over with another last line, so that more tasks are not longer ones.
+resident memory (RSS, as Linux tells it), most of which is the modules it imports; and once more in this process, for the peak of what Python allocates for it. The tasks are the first hundred articles, over and over with another last line, so that more tasks are not longer ones.
 Printed: a Markdown table. Exit code 1 if a document came back other than it went.
 """
 
@@ -63,20 +63,29 @@ def round_trip(server: Server, folder: Path) -> list[str]:
     return other
 
 
+# The system's own account of a child's peak would begin with what this process holds.
+COMMAND = """
+import sys
+from gongbao.cli import main
+code = main(sys.argv[1:])
+print(next(line for line in open("/proc/self/status") if line.startswith("VmHWM")).split()[1])
+sys.exit(code)
+"""
+
+
 def run(arguments: Sequence[str], studio: Access) -> tuple[float, float]:
     """Seconds and peak MB of a `gongbao studio` command."""
     start = time.perf_counter()
-    process = subprocess.Popen(
-        [sys.executable, "-c", "from gongbao.cli import run; run()", "studio", *arguments],
+    done = subprocess.run(
+        [sys.executable, "-c", COMMAND, "studio", *arguments],
         env=os.environ | {"GONGBAO_STUDIO_URL": studio.url, "GONGBAO_STUDIO_TOKEN": studio.token},
-        stderr=subprocess.PIPE,
+        capture_output=True,
+        text=True,
     )
-    said = process.stderr.read() if process.stderr else b""
-    _, status, used = os.wait4(process.pid, 0)
-    process.returncode = os.waitstatus_to_exitcode(status)
-    if process.returncode:
-        raise SystemExit(said.decode())
-    return time.perf_counter() - start, used.ru_maxrss / 1024
+    seconds = time.perf_counter() - start
+    if done.returncode:
+        raise SystemExit(done.stderr)
+    return seconds, int(done.stdout) / 1024
 
 
 def many(server: Server, access: Access, count: int, folder: Path) -> str:
