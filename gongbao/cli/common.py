@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import sys
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
@@ -80,44 +81,45 @@ def load_extractor(model: Path | None, backend: Backend) -> Extractor:
 
 
 def read_articles(
-    inputs: Iterable[str], fail: Callable[[GongbaoError], None], published: str | None = None
+    inputs: Iterable[str],
+    fail: Callable[[GongbaoError], None],
+    published: str | None = None,
+    done: Callable[[str], bool] = lambda name: False,
+    *,
+    parts: bool = False,
 ) -> Iterator[Document]:
-    """Documents of files, folders, JSONL and standard input. What fails is said and handed to `fail`; the rest goes on."""
-    from gongbao.articles import SUFFIXES, find_articles, read_article, read_article_bytes
+    """Documents of files, folders, JSONL and standard input. What fails is said and handed to `fail`; the rest goes on.
+
+    Args:
+        done: asked with the id of each document, before its file is read where that tells the id; what is done is left out.
+        parts: a plain text too long to be held comes in parts (articles/long.py).
+    """
+    from gongbao.articles import read_article_bytes
     from gongbao.corpus import stream
 
-    seen: set[Path] = set()
-
-    def of(item: str) -> Iterator[Document]:
-        if item == "-":
-            yield read_article_bytes(sys.stdin.buffer.read(), "-")
-        elif item.lower().endswith((".jsonl", ".jsonl.gz")):
-            yield from stream(item)
-        else:
-            passed_over: list[Path] = []
-            paths = list(find_articles([item], skipped=passed_over.append))
-            if passed_over:
-                say(
-                    f"{item}: {many(len(passed_over), 'file')} of other kinds passed over: {_first(passed_over)}"
-                )
-            if not paths:
-                raise DataError(
-                    "there is no article in the folder",
-                    file=item,
-                    remedy=f"articles end in {' '.join(SUFFIXES)}",
-                )
-            for path in paths:
-                if path.resolve() in seen:
-                    continue
-                seen.add(path.resolve())
-                try:
-                    yield read_article(path)
-                except GongbaoError as error:
-                    problem(error)
+    seen: set[str] = set()
 
     def problem(error: GongbaoError) -> None:
         say(str(error))
         fail(error)
+
+    def of(item: str) -> Iterator[Document]:
+        if item == "-":
+            yield from left([read_article_bytes(sys.stdin.buffer.read(), "-")])
+        elif item.lower().endswith((".jsonl", ".jsonl.gz")):
+            yield from left(stream(item))
+        else:
+            for path in _paths_of(item):
+                if (real := os.path.realpath(path)) in seen:
+                    continue
+                seen.add(real)
+                try:
+                    yield from _of_file(path, done, parts)
+                except GongbaoError as error:
+                    problem(error)
+
+    def left(documents: Iterable[Document]) -> Iterator[Document]:
+        return (document for document in documents if not done(document.id))
 
     for item in inputs:
         try:
@@ -127,6 +129,34 @@ def read_articles(
                 yield document
         except GongbaoError as error:
             problem(error)
+
+
+def _paths_of(item: str) -> list[Path]:
+    from gongbao.articles import SUFFIXES, find_articles
+
+    passed_over: list[Path] = []
+    paths = list(find_articles([item], skipped=passed_over.append))
+    if passed_over:
+        say(f"{item}: {many(len(passed_over), 'file')} of other kinds passed over: {_first(passed_over)}")
+    if not paths:
+        raise DataError(
+            "there is no article in the folder", file=item, remedy=f"articles end in {' '.join(SUFFIXES)}"
+        )
+    return paths
+
+
+def _of_file(path: Path, done: Callable[[str], bool], parts: bool) -> Iterator[Document]:
+    from gongbao.articles import read_article
+    from gongbao.articles.long import is_long, read_in_parts
+
+    name = path.as_posix()
+    if parts and is_long(path):
+        yield from (part for part in read_in_parts(path, name) if not done(part.id))
+    elif not done(name):
+        document = read_article(path)
+        # A name that is no text has another id.
+        if document.id == name or not done(document.id):
+            yield document
 
 
 def _first(paths: Sequence[Path], count: int = 5) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from datetime import date
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -66,35 +66,73 @@ def predict(
     form: Annotated[str | None, typer.Option("--format", help="jsonl (documents), facts (a JSON line each), csv, xlsx, parquet, html (a page to read); else by the output's name.")] = None,
     backend: Annotated[Backend, typer.Option(help="What runs the model.")] = Backend.auto,
     published: Annotated[str | None, typer.Option(help="The publication date of texts that do not say theirs, e.g. 2023-11-02.")] = None,
+    resume: Annotated[bool, typer.Option("--resume", help="Go on with a run of the same command that was stopped.")] = False,
 ) -> None:  # fmt: skip
     """Extract spans, values and facts from reports.
 
     What cannot be read is reported and the rest goes on; the exit code is 1 then.
     """
     from gongbao import tables
-    from gongbao.facts import is_undated
+    from gongbao.cli.journal import journal
 
     day = day_of(published) if published is not None else None
     page = form == "html" or (form is None and output is not None and output.suffix.lower() == ".html")
     form = "html" if page else tables.format_of(output, form)
+    if resume and output is None:
+        raise UsageError("--resume needs a file to go on with", remedy="name it with -o")
     extractor = load_extractor(model, backend)
+    scheme = extractor.folder.scheme
     failed: list[GongbaoError] = []
-    documents = some(read_articles(inputs, failed.append, day))
-    count = facts = undated = 0
-    written = _page(output, extractor.folder.scheme) if page else tables.writing(output, form)
-    with writing_to(output), written as add:
-        for document in progress(extractor.stream(documents)):
-            add(document)
-            count += 1
-            facts += len(document.facts)
-            undated += is_undated(document, extractor.folder.scheme)
-    if undated:
-        say(
-            f"{many(undated, 'document')} with times that have no dates, such as 今年, and no publication date to count "
-            "them from; --published gives one"
-        )
-    say(f"{many(count, 'document')}, {many(facts, 'fact')}" + (f": {output}" if output else ""))
+    seen = _Seen(scheme)
+
+    def written() -> AbstractContextManager[Callable[[Document], None]]:
+        return _page(output, scheme) if page else tables.writing(output, form)
+
+    with writing_to(output):
+        if output is None or (output.exists() and not output.is_file()):
+            documents = some(read_articles(inputs, failed.append, day, parts=True))
+            with written() as add:
+                for document in progress(extractor.stream(documents)):
+                    add(seen(document))
+        else:
+            about = {"inputs": inputs, "published": day, "model": dict(extractor.folder.hashes)}
+            with journal(output, about, resume=resume) as kept:
+                documents = read_articles(inputs, failed.append, day, kept.has, parts=True)
+                for document in progress(extractor.stream(documents if len(kept) else some(documents))):
+                    kept.add(document)
+                with written() as add:
+                    for document in kept.documents():
+                        add(seen(document))
+    seen.tell(output)
     report_failed(failed)
+
+
+class _Seen:
+    """Counts of what goes by."""
+
+    def __init__(self, scheme: LabelScheme) -> None:
+        self._scheme = scheme
+        self._documents = self._facts = self._undated = 0
+
+    def __call__(self, document: Document) -> Document:
+        from gongbao.facts import is_undated
+
+        self._documents += 1
+        self._facts += len(document.facts)
+        self._undated += is_undated(document, self._scheme)
+        return document
+
+    def tell(self, output: Path | None) -> None:
+        """The last lines of a run."""
+        if self._undated:
+            say(
+                f"{many(self._undated, 'document')} with times that have no dates, such as 今年, and no publication date to "
+                "count them from; --published gives one"
+            )
+        say(
+            f"{many(self._documents, 'document')}, {many(self._facts, 'fact')}"
+            + (f": {output}" if output else "")
+        )
 
 
 @contextmanager
