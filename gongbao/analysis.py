@@ -9,7 +9,7 @@ Every interval is of one bootstrap over documents (`gongbao.resampling`): the sa
 
 from __future__ import annotations
 
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final, get_args
@@ -126,12 +126,13 @@ class Cost:
 
 @dataclass(frozen=True)
 class Analysis:
-    """What `analyse` found. Mappings are by scheme, by measure (spans, links, facts), or by dimension."""
+    """What `analyse` found. Mappings are by scheme, by measure (spans, links, facts), by label, or by dimension."""
 
     spans: Mapping[str, Scheme]
     links: Mapping[str, Scheme]
     facts: Mapping[str, Scheme]
     curves: Mapping[str, Curve]
+    label_curves: Mapping[str, Curve]
     calibration: tuple[Bin, ...]
     buckets: Mapping[str, tuple[Bucket, ...]]
     mistakes: tuple[Mistake, ...]
@@ -147,6 +148,9 @@ class Analysis:
                 for what, schemes in (("spans", self.spans), ("links", self.links), ("facts", self.facts))
             },
             "precision_recall": {what: curve.to_json() for what, curve in self.curves.items()},
+            "precision_recall_by_label": {
+                label: curve.to_json() for label, curve in self.label_curves.items()
+            },
             "calibration": [found.to_json() for found in self.calibration],
             "buckets": {
                 dimension: [bucket.to_json() for bucket in buckets]
@@ -193,6 +197,7 @@ def analyse(
         links=schemes(credit_links),
         facts=schemes(credit_facts),
         curves=_curves(pairs),
+        label_curves=_label_curves(pairs),
         calibration=tuple(calibration_curve(evaluation.outcomes, PLOTTED_BINS)),
         buckets=_buckets(pairs, training, resamples),
         mistakes=evaluation.mistakes,
@@ -233,6 +238,19 @@ def _curves(pairs: Sequence[tuple[Document, Document]]) -> dict[str, Curve]:
             scored["facts"].append((fact.score, key in facts and same_value(facts[key], values[key])))
     curves = {what: curve(those, wanted[what]) for what, those in scored.items()}
     return {what: found for what, found in curves.items() if found is not None}
+
+
+def _label_curves(pairs: Sequence[tuple[Document, Document]]) -> dict[str, Curve]:
+    """The curves of the spans of each label, those without one left out."""
+    scored: dict[str, list[tuple[float | None, bool]]] = defaultdict(list)
+    wanted: Counter[str] = Counter()
+    for gold, predicted in pairs:
+        spans = {span.key for span in gold.spans}
+        wanted += Counter(span.label for span in gold.spans)
+        for span in predicted.spans:
+            scored[span.label].append((span.score, span.key in spans))
+    curves = {label: curve(scored[label], wanted[label]) for label in sorted(scored)}
+    return {label: found for label, found in curves.items() if found is not None}
 
 
 def curve(scored: Iterable[tuple[float | None, bool]], gold: int) -> Curve | None:

@@ -12,7 +12,8 @@ from dataclasses import dataclass
 from typing import Any, Final, Literal, TypeAlias
 
 from gongbao.counts import Counts, fact_values, link_keys, same_value, total
-from gongbao.metrics import Evaluation, significance
+from gongbao.metrics import Arrow, Evaluation, significance
+from gongbao.mistakes import arrows_of
 from gongbao.resampling import DRAWS, Difference, paired_difference
 from gongbao.schema import Document, Span
 
@@ -34,13 +35,31 @@ class Apart:
         return {"document": self.document, "span": self.span.to_json(), "by": self.by, "right": self.right}
 
 
+@dataclass(frozen=True, slots=True)
+class ApartLink:
+    """A link that only one of the two systems has, or a fact that both link and only one reads right. `right`: it is in gold."""
+
+    document: str
+    what: Literal["links", "facts"]
+    arrow: Arrow
+    by: Literal["one", "other"]
+    right: bool
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain JSON, the spans as in a document."""
+        return {
+            "document": self.document, "what": self.what, **self.arrow.to_json(), "by": self.by, "right": self.right,
+        }  # fmt: skip
+
+
 @dataclass(frozen=True)
 class Comparison:
     """What `compare` found.
 
     `differences` are of spans, links and facts, `labels` of the spans of one label: F1 of the one minus that of the other.
     `found` counts what is in gold by who has it, spans, links and facts, `invented` what is predicted and wrong; `documents` counts those
-    on which the one or the other has the higher span F1, or both the same. `apart` lists the spans that only one of them has.
+    on which the one or the other has the higher span F1, or both the same. `apart` lists the spans that only one of them has,
+    `apart_links` the links, and the facts that both link and only one of them reads right.
     """
 
     one: Evaluation
@@ -51,9 +70,10 @@ class Comparison:
     invented: Mapping[str, Mapping[Side, int]]
     documents: Mapping[Side, int]
     apart: tuple[Apart, ...]
+    apart_links: tuple[ApartLink, ...]
 
     def to_json(self) -> dict[str, Any]:
-        """Plain JSON: the figures, and every span that only one of them has."""
+        """Plain JSON: the figures, and all that only one of them has."""
         return {
             "differences": {k: d.to_json() if d else None for k, d in self.differences.items()},
             "labels": {label: difference.to_json() for label, difference in self.labels.items()},
@@ -62,6 +82,7 @@ class Comparison:
             "invented": {what: dict(sides) for what, sides in self.invented.items()},
             "documents": dict(self.documents),
             "apart": [apart.to_json() for apart in self.apart],
+            "apart_links": [apart.to_json() for apart in self.apart_links],
         }  # fmt: skip
 
 
@@ -83,6 +104,7 @@ def compare(
     found: dict[str, Counter[Side]] = {what: Counter() for what in differences}
     invented: dict[str, Counter[Side]] = {what: Counter() for what in differences}
     apart: list[Apart] = []
+    apart_links: list[ApartLink] = []
     for document in gold:
         one_has, other_has = ours[document.id], theirs[document.id]
         rights = zip(
@@ -92,12 +114,13 @@ def compare(
             for key in wanted.union(*sides):
                 (found if key in wanted else invented)[what][_side(key in sides[0], key in sides[1])] += 1
         apart += _apart(document, one_has, other_has)
+        apart_links += _apart_links(document, one_has, other_has)
     pairs = _paired(one[0], other[0])
     return Comparison(
         one[0], other[0], differences, _by_label(pairs, n, seed),
         {what: {side: counted[side] for side in SIDES} for what, counted in found.items()},
         {what: {side: counted[side] for side in SIDES[:3]} for what, counted in invented.items()},
-        _won(pairs), tuple(apart),
+        _won(pairs), tuple(apart), tuple(apart_links),
     )  # fmt: skip
 
 
@@ -126,6 +149,22 @@ def _apart(gold: Document, one: Document, other: Document) -> Iterator[Apart]:
             yield Apart(gold.id, ours[key], "one", key in wanted)
         else:
             yield Apart(gold.id, theirs[key], "other", key in wanted)
+
+
+def _apart_links(gold: Document, one: Document, other: Document) -> Iterator[ApartLink]:
+    """The links that only one of two has, then the facts of which only one has the value right, each in the order of the text."""
+    wanted = set(link_keys(gold))
+    ours, theirs = arrows_of(one), arrows_of(other)
+    for key in sorted(ours.keys() ^ theirs.keys()):
+        by: Literal["one", "other"] = "one" if key in ours else "other"
+        yield ApartLink(gold.id, "links", (ours | theirs)[key], by, key in wanted)
+    values, one_values, other_values = (fact_values(document) for document in (gold, one, other))
+    for key in sorted(values.keys() & one_values.keys() & other_values.keys() & ours.keys() & theirs.keys()):
+        one_right, other_right = (same_value(those[key], values[key]) for those in (one_values, other_values))
+        if one_right != other_right:
+            yield ApartLink(
+                gold.id, "facts", (ours if one_right else theirs)[key], "one" if one_right else "other", True
+            )
 
 
 def _paired(one: Evaluation, other: Evaluation) -> list[tuple[Mapping[str, Counts], Mapping[str, Counts]]]:

@@ -202,7 +202,7 @@ def find_link_mistakes(gold: Document, predicted: Document) -> list[LinkMistake]
 
     A link of which a span is wrong is left out: the span's mistake explains it.
     """
-    wanted, found = _arrows(gold), _arrows(predicted)
+    wanted, found = arrows_of(gold), arrows_of(predicted)
     values, others = fact_values(gold), fact_values(predicted)
     mistakes = [
         LinkMistake(gold.id, _value_kind(values[key], others[key]), wanted[key], found[key])
@@ -235,7 +235,8 @@ def _value_kind(gold: Value, predicted: Value) -> LinkKind:
     return "wrong approximation" if same_numbers(gold, predicted) else "wrong magnitude"
 
 
-def _arrows(document: Document) -> dict[LinkKey, Arrow]:
+def arrows_of(document: Document) -> dict[LinkKey, Arrow]:
+    """A document's links, each by what makes it the same as another's."""
     arrows = (Arrow(document.span(k.head), document.span(k.tail), k.role, k.score) for k in document.links)
     return {arrow.key: arrow for arrow in arrows}
 

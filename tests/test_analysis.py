@@ -1,6 +1,7 @@
 """Buckets, curves and costs on documents small enough to count by hand."""
 
 import json
+from dataclasses import replace
 
 import pytest
 from hypothesis import given
@@ -149,6 +150,22 @@ def test_a_curve_over_the_threshold():
     assert (found.best.threshold, found.best.f1) == (0.8, pytest.approx(4 / 7))
     assert curve([], 3) is curve([(0.5, True)], 0) is curve([(0.5, True), (None, True)], 2) is None
     assert curve([(0.5, False)], 1).best.f1 == 0.0
+
+
+def test_every_label_that_has_scores_has_its_own_curve():
+    def scored(text, score):
+        one = annotated(text)
+        return one.replace(spans=tuple(replace(s, score=score) for s in one.spans))
+
+    found = analysed(
+        [annotated("{甲|ORG}，{乙|ORG}，{丙|TIME}")], [scored("{甲|ORG}，{乙|TIME}，{丙|TIME}", 0.5)]
+    )
+    assert {label: curve.average_precision for label, curve in found.label_curves.items()} == {
+        "ORG": 0.5, "TIME": 0.5,
+    }  # fmt: skip
+    assert list(found.to_json()["precision_recall_by_label"]) == ["ORG", "TIME"]
+    # A label that is predicted and never annotated has no recall to draw.
+    assert analysed([annotated("甲")], [scored("{甲|ORG}", 0.5)]).label_curves == {}
 
 
 def test_a_long_curve_is_thinned_to_its_ends():

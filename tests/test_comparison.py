@@ -46,6 +46,10 @@ def test_links_and_facts_by_who_has_them(scheme):
     found = compared([one], [Document.from_json(data)], [gold], n=50)
     assert found.found["links"] == {"both": 1, "one": 1, "other": 0, "neither": 0}
     assert found.invented["links"] == {"both": 0, "one": 0, "other": 1}
+    assert [(a.what, a.arrow.tail.text, a.by, a.right) for a in found.apart_links] == [
+        ("links", "3元", "other", False), ("links", "3元", "one", True), ("facts", "2元", "one", True),
+    ]  # fmt: skip
+    assert found.to_json()["apart_links"][2]["tail"]["text"] == "2元"
     # A right link with a wrong value is no fact of gold.
     assert found.found["facts"] == {"both": 0, "one": 2, "other": 0, "neither": 0}
     assert found.invented["facts"] == {"both": 0, "one": 0, "other": 2}
@@ -63,7 +67,7 @@ def test_differences_of_labels_and_of_all():
 
 def test_the_same_system_twice_differs_in_nothing():
     found = compared(documents(ONE, 3), documents(ONE, 3), n=50)
-    assert found.apart == ()
+    assert found.apart == found.apart_links == ()
     assert found.documents["both"] == 3
     assert {d.p for d in found.labels.values()} == {1.0}
 

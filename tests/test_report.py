@@ -162,11 +162,23 @@ def test_curves_are_drawn_where_there_are_scores(tmp_path, gold, predicted):
     ))  # fmt: skip
     page = parsed(written(tmp_path, [gold], [sure]))
     (curve,) = page.xpath(
-        '//*[@id="curves"]//figure[1]//svg[@class="plot"]/path[starts-with(@class, "curve")]/@d'
+        '//*[@class="side-by-side"]/figure[1]//svg[@class="plot"]/path[starts-with(@class, "curve")]/@d'
     )
     # At 0.9 five of five are right and of eight found; at 0.4 five of eight. The axes begin at 0.6.
     assert curve == "M21.3 0.0L21.3 215.6"
-    assert rows(page, "curve-figures") == [["Spans", "0.625", "0.900", "0.769"]]
+    # Of ORG one of two was found; of AMOUNT two of three, and 88.6 and 12人 are wrong.
+    assert rows(page, "curve-figures") == [
+        ["Spans", "0.625", "0.900", "0.769"], ["METRIC", "0.500", "0.900", "0.667"],
+        ["AMOUNT", "0.667", "0.900", "0.800"], ["ORG", "0.500", "0.900", "0.667"], ["TIME", "1.000", "0.900", "1.000"],
+    ]  # fmt: skip
+    small = page.xpath('//*[@class="multiples"]/figure')
+    assert [words(figure.find("figcaption")) for figure in small] == [
+        "METRIC average precision 0.500", "AMOUNT average precision 0.667", "ORG average precision 0.500",
+        "TIME average precision 1.000",
+    ]  # fmt: skip
+    assert "| AMOUNT | 0.667 | 0.900 | 0.800 |\n" in written(tmp_path, [gold], [sure], "r.md")
+    data = json.loads(written(tmp_path, [gold], [sure], "r.json"))
+    assert list(data["precision_recall_by_label"]) == ["AMOUNT", "METRIC", "ORG", "TIME"]
     assert "Expected calibration error 0.213" in words(page.xpath('//*[@id="curves"]')[0])
 
 
@@ -204,6 +216,10 @@ def test_two_systems_side_by_side(tmp_path, gold, predicted):
     assert [m[0][0] for m in map(marks, page.xpath('//*[@id="only-b"]//li'))] == ["青石镇"]
     assert tags(page.xpath('//*[@id="wrong-a"]')[0]) == ["+ AMOUNT", "+ PROJECT", "+ AMOUNT"]
     assert not page.xpath('//*[@id="wrong-b"]')
+    assert tags(page.xpath('//*[@id="links-only-a"]')[0]) == ["VALUE ← 财政收入"]
+    # 管网 is in gold with another label: 财政收入 and 7公里 are annotated, the link between them is not.
+    assert tags(page.xpath('//*[@id="links-wrong-a"]')[0]) == ["+ VALUE ← 财政收入"]
+    assert not page.xpath('//*[@id="links-only-b"]')
     data = json.loads(written(tmp_path, [gold], [predicted], "r.json", against=other))["comparison"]
     assert (data["against"], data["found"]["spans"]["one"], len(data["apart"])) == ("theirs", 3, 7)
     assert "## Comparison\n\nA: demo. B: theirs." in written(
@@ -211,6 +227,18 @@ def test_two_systems_side_by_side(tmp_path, gold, predicted):
     )
     with pytest.raises(DataError, match="not among the predicted"):
         written(tmp_path, [gold], [predicted], against=Against("theirs", []))
+
+
+def test_a_value_that_one_of_two_systems_reads_right(tmp_path):
+    def valued(number):
+        one = linked("财政收入 2.3亿元 VALUE", facts=(Fact("财政收入", "2.3亿元", "VALUE"),))
+        amount = Amount("money", number, number, "CNY")
+        return one.replace(spans=tuple(replace(s, value=amount) for s in one.spans))
+
+    right, wrong = valued(2.3e8), valued(2.3e9)
+    page = parsed(written(tmp_path, [right], [wrong], against=Against("theirs", [right])))
+    assert tags(page.xpath('//*[@id="facts-only-b"]')[0]) == ["= 230,000,000 CNY"]
+    assert not page.xpath('//*[starts-with(@id, "links-only")] | //*[@id="facts-only-a"]')
 
 
 def test_merged_and_split_spans_show_all_their_parts(tmp_path):

@@ -118,6 +118,32 @@ def test_the_browsers_language_is_the_first(start_browser, browser, report):
     assert len(shown(chinese, "zh")) >= 7
 
 
+def test_the_interval_looks_as_in_its_key(browser, report):
+    width(browser, 1280)
+    browser.get(report)
+    drawn, key = (
+        browser.execute_script(
+            "return getComputedStyle(document.querySelector(arguments[0]))[arguments[1]]", *what
+        )
+        for what in (("#scores svg path.whisker", "stroke"), ("#scores .swatch.whisker", "borderTopColor"))
+    )
+    assert drawn == key
+
+
+@pytest.mark.parametrize("pixels", [390, 1280])
+@pytest.mark.parametrize("language", ["zh", "en"])
+def test_what_is_written_in_drawings_is_neither_tiny_nor_huge(browser, report, pixels, language):
+    width(browser, pixels)
+    browser.get(report)
+    browser.find_element(By.ID, f"language-{language}").click()
+    sizes = browser.execute_script(
+        """return [...document.querySelectorAll("figure svg[role=img]")].map(
+           e => parseFloat(getComputedStyle(e).fontSize) * e.getBoundingClientRect().width / e.viewBox.baseVal.width)"""
+    )
+    assert len(sizes) > 3
+    assert 7 < min(sizes) <= max(sizes) < 15
+
+
 @pytest.mark.parametrize("pixels", [390, 1280])
 @pytest.mark.parametrize("language", ["zh", "en"])
 def test_nothing_reaches_out_of_the_page(browser, report, pixels, language):

@@ -13,7 +13,7 @@ from typing import Any, Final
 
 from gongbao import __version__
 from gongbao.analysis import Analysis, Bucket, Cost, analyse
-from gongbao.comparison import Apart, Comparison, compare
+from gongbao.comparison import Apart, ApartLink, Comparison, compare
 from gongbao.files import replacing
 from gongbao.metrics import (
     Counts,
@@ -27,7 +27,7 @@ from gongbao.metrics import (
 )
 from gongbao.mistakes import VALUE_KINDS
 from gongbao.report import words
-from gongbao.report.marked import Example, apart_example, article, example, link_example
+from gongbao.report.marked import Example, apart_example, apart_link_example, article, example, link_example
 from gongbao.report.pages import SURROGATE, environment, meta_text, number_labels, page, printable, rate_text
 from gongbao.report.plots import calibration_axes, curve_axes
 from gongbao.schema import Document, UsageError
@@ -44,7 +44,7 @@ SHOWN_SUSPECTS: Final = 10
 """Suspected mistakes of the gold annotation of each kind that a report shows, so that no kind drowns the others; all are in the
 .json."""
 SHOWN_APART: Final = 15
-"""Spans that only one of two systems has, for each of the two, right and wrong; all are in the .json."""
+"""Spans, and links, that only one of two systems has, for each of the two, right and wrong; all are in the .json."""
 SHOWN_ARTICLES: Final = 5
 """Articles that a report shows."""
 SHOWN_CHARACTERS: Final = 20_000
@@ -273,17 +273,27 @@ def _examples(compared: _Compared) -> dict[str, Any]:
             return link_example(text, mistake, around, compared.numbers)
         return example(text, mistake, around, compared.numbers)
 
-    def of_one(apart: Apart) -> Example:
-        text, around = compared.gold[apart.document].text, bounds(apart.document)
-        return apart_example(text, apart, around, compared.numbers)
+    def of_one(apart: Apart | ApartLink) -> Example:
+        gold, around = compared.gold[apart.document], bounds(apart.document)
+        if isinstance(apart, ApartLink):
+            return apart_link_example(gold.text, apart, gold.spans, around, compared.numbers)
+        return apart_example(gold.text, apart, around, compared.numbers)
 
-    found = compared.comparison.apart if compared.comparison else ()
-    groups = {(by, right): [a for a in found if (a.by, a.right) == (by, right)]
-              for by in ("one", "other") for right in (True, False)}  # fmt: skip
+    groups: dict[tuple[str, str, bool], list[Apart | ApartLink]] = defaultdict(list)
+    if compared.comparison:
+        found: Sequence[Apart | ApartLink] = (*compared.comparison.apart, *compared.comparison.apart_links)
+        for apart in found:
+            what = apart.what if isinstance(apart, ApartLink) else "spans"
+            groups[what, apart.by, apart.right].append(apart)
     return {
         "worst": {kind: [*map(shown, those)] for kind, those in compared.worst_mistakes().items()},
         "worst_links": {kind: [*map(shown, those)] for kind, those in compared.worst_link_mistakes().items()},
-        "apart": {key: (len(those), [*map(of_one, those[:SHOWN_APART])]) for key, those in groups.items()},
+        "apart": {
+            (what, by, right): (len(those := groups[what, by, right]), [*map(of_one, those[:SHOWN_APART])])
+            for what in words.MEASURES
+            for by in ("one", "other")
+            for right in (True, False)
+        },
     }
 
 
@@ -296,6 +306,7 @@ def _report_html(compared: _Compared, model: str, data: str) -> str:
         **_scores(compared, model, data),
         **_examples(compared),
         curve_axes=curve_axes(compared.analysis.curves.values()),
+        small_axes=curve_axes(compared.analysis.label_curves.values(), width=200, height=130),
         calibration_axes=calibration_axes(compared.analysis.calibration),
         counted=compared.counted,
         role=_first_role(compared, shown),

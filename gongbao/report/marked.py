@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from itertools import pairwise
 from typing import Final
 
-from gongbao.comparison import Apart
+from gongbao.comparison import Apart, ApartLink
 from gongbao.metrics import Arrow, LinkKey, LinkMistake, Mistake
 from gongbao.mistakes import VALUE_KINDS
 from gongbao.report.pages import exact_text, meta_text, short, value_text
@@ -64,7 +64,7 @@ class Article:
 class Example:
     """A mistake in its sentence, which may go on before and after."""
 
-    mistake: Mistake | LinkMistake | Apart
+    mistake: Mistake | LinkMistake | Apart | ApartLink
     start: int
     end: int
     pieces: tuple[Piece, ...]
@@ -121,6 +121,25 @@ def apart_example(
     return _example(text, apart, bounds, numbers, [span] if apart.right else [], [span], tags)
 
 
+def apart_link_example(
+    text: str,
+    apart: ApartLink,
+    gold: Sequence[Span],
+    bounds: Sequence[tuple[int, int]],
+    numbers: Mapping[str, int],
+) -> Example:
+    """A link or fact of one system alone, in its sentence or sentences; `gold` are the annotated spans of the text."""
+    arrow = apart.arrow
+    ends = sorted((arrow.head, arrow.tail), key=lambda span: span.key)
+    there = {span.key for span in gold}
+    if apart.what == "facts":
+        tag = Tag(f"= {value_text(arrow.tail.value)}")
+    else:
+        tag = Tag(_arrow_text(arrow), "" if apart.right else "+", link=True)
+    right = [span for span in ends if span.key in there]
+    return _example(text, apart, bounds, numbers, right, ends, {arrow.tail.end: [tag]})
+
+
 def link_example(
     text: str, mistake: LinkMistake, bounds: Sequence[tuple[int, int]], numbers: Mapping[str, int]
 ) -> Example:
@@ -138,7 +157,7 @@ def link_example(
 
 def _example(
     text: str,
-    mistake: Mistake | LinkMistake | Apart,
+    mistake: Mistake | LinkMistake | Apart | ApartLink,
     bounds: Sequence[tuple[int, int]],
     numbers: Mapping[str, int],
     gold: Sequence[Span],

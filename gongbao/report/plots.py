@@ -45,10 +45,10 @@ class Axes:
         return _ticks(self.low_y)
 
 
-def curve_axes(curves: Iterable[Curve]) -> Axes:
+def curve_axes(curves: Iterable[Curve], width: int = WIDTH, height: int = HEIGHT) -> Axes:
     """Axes of recall and precision that hold all the curves."""
     points = [point for curve in curves for point in curve.points]
-    return Axes(_below(p.recall for p in points), _below(p.precision for p in points))
+    return Axes(_below(p.recall for p in points), _below(p.precision for p in points), width, height)
 
 
 def calibration_axes(bins: Sequence[Bin]) -> Axes:
