@@ -372,21 +372,26 @@ class Extractor:
 
         At most two CHUNKs are in work at a time, beside the document they are of with its spans.
         """
-        reading: deque[tuple[list[_Section], _Reading]] = deque()
         spans: list[Span] = []  # of a document of which not all sections are read
+        for sections, log_probs in self._read(given):
+            found = _decoded(
+                [s.text for s in sections], log_probs, self.folder.tagset, self.folder.calibration
+            )
+            for section, own in zip(sections, found, strict=True):
+                spans += _moved(own, section.offset, len(spans))
+                if section.is_last:
+                    yield self._whole(section.document, spans)
+                    spans = []
+
+    def _read(self, given: Iterable[str | Document]) -> Iterator[tuple[list[_Section], list[Array]]]:
+        """Sections with the log-probabilities of their characters' tags."""
+        reading: deque[tuple[list[_Section], _Reading]] = deque()
         for chunk in chain(_chunks(given), (None,)):
             if chunk is not None:
                 reading.append((chunk, self._begin([section.text for section in chunk])))
             while len(reading) > (chunk is not None):
                 sections, begun = reading.popleft()
-                found = _decoded(
-                    [s.text for s in sections], begun.emissions(), self.folder.tagset, self.folder.calibration
-                )
-                for section, own in zip(sections, found, strict=True):
-                    spans += _moved(own, section.offset, len(spans))
-                    if section.is_last:
-                        yield self._whole(section.document, spans)
-                        spans = []
+                yield sections, begun.emissions()
 
     def _begin(self, texts: Sequence[str]) -> _Reading:
         return _Reading(
@@ -408,15 +413,26 @@ class Extractor:
 
         Labels that the model does not have are left out of the probabilities.
         """
-        texts = [d.text for d in documents]
+        return {document.id: judged for document, judged in self.read_and_judge(documents)}
+
+    def read_and_judge(self, documents: Iterable[Document]) -> Iterator[tuple[Document, Judged]]:
+        """What `stream` gives and what `judge` says, from one reading of each annotated document."""
         tagset = self.folder.tagset
-        log_probs = self._begin(texts).emissions()
-        out = {}
-        for document, found, own in zip(
-            documents, _decoded(texts, log_probs, tagset), log_probs, strict=True
-        ):
-            known = document.replace(
-                spans=tuple(s for s in document.spans if s.label in tagset.labels), links=(), facts=()
-            )
-            out[document.id] = Judged(known.replace(spans=tuple(found)), _probabilities(known, own, tagset))
-        return out
+        scored: list[Span] = []
+        plain: list[Span] = []
+        parts: list[Array] = []
+        for sections, log_probs in self._read(documents):
+            texts = [section.text for section in sections]
+            found = (_decoded(texts, log_probs, tagset, c) for c in (self.folder.calibration, _AS_IT_IS))
+            for section, own, calibrated, bare in zip(sections, log_probs, *found, strict=True):
+                scored += _moved(calibrated, section.offset, len(scored))
+                plain += _moved(bare, section.offset, len(plain))
+                parts.append(own)
+                if section.is_last:
+                    document = section.document
+                    known = document.replace(
+                        spans=tuple(s for s in document.spans if s.label in tagset.labels), links=(), facts=()
+                    )
+                    said = _probabilities(known, np.concatenate(parts), tagset)
+                    yield self._whole(document, scored), Judged(known.replace(spans=tuple(plain)), said)
+                    scored, plain, parts = [], [], []

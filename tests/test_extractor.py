@@ -216,3 +216,13 @@ def test_the_torch_back_end_without_torch_names_the_extra(tiny_model, monkeypatc
     with pytest.raises(UsageError, match=r"torch, which is not installed") as caught:
         TorchBackend(ModelFolder.load(tiny_model))
     assert "gongbao[train]" in str(caught.value)
+
+
+def test_one_reading_gives_the_prediction_and_the_judgement(tiny_model, documents, monkeypatch):
+    monkeypatch.setattr("gongbao.extractor.CHUNK", 40)  # each document is read in several sections
+    extractor = Extractor.load(tiny_model)
+    both = list(extractor.read_and_judge(documents))
+    assert [document for document, _ in both] == extractor(documents)
+    for document, judged in both:
+        assert [s.key for s in judged.predicted.spans] == [s.key for s in document.spans]
+        assert judged.gold.keys() == {s.key for d in documents if d.id == document.id for s in d.spans}

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -19,13 +19,14 @@ from gongbao.cli.common import (
     scheme_of,
 )
 from gongbao.process import say, writing_to
-from gongbao.schema import UNREAD, DataError, GongbaoError, UsageError
+from gongbao.schema import UNREAD, DataError, UsageError
 
 if TYPE_CHECKING:
     from gongbao.extractor import Extractor
     from gongbao.metrics import Evaluation
     from gongbao.report.evaluation import Against
     from gongbao.schema import Document, LabelScheme
+    from gongbao.suspects import Judged
 
 
 def evaluate(
@@ -62,7 +63,8 @@ def evaluate(
     """Score a model's or any system's predictions against gold annotation."""
     from gongbao.corpus import resolve
     from gongbao.facts import prepare_gold
-    from gongbao.report import score_table
+    from gongbao.report import score_table, write_report
+    from gongbao.suspects import suspects
 
     if predictions is not None and model is not None:
         raise UsageError("--model and --predictions exclude each other")
@@ -78,14 +80,20 @@ def evaluate(
         gold = [prepare_gold(d, scheme) for d in resolve(data, scheme)]
     if not gold:
         raise DataError("there are no documents to evaluate on", file=data)
-    name, predicted = _predicted(extractor, predictions, gold, scheme, config)
+    judged: dict[str, Judged] = {}
+    name, predicted = _predicted(extractor, predictions, gold, scheme, config, judged if output else None)
     evaluation = _scored(gold, predicted, name, data)
     other, theirs = (
         (None, None) if against is None else _against(against, gold, scheme, backend, config, data)
     )
     if output is not None:
         training = _training(extractor, trained_on, scheme)
-        _report(output, evaluation, gold, predicted, extractor, scheme, training, other, name, data)
+        doubts = suspects(gold, scheme, judged or None)
+        with writing_to(output):
+            write_report(
+                output, evaluation, gold, predicted, model=name, data=data, labels=scheme.labels, training=training,
+                suspects=doubts, against=other,
+            )  # fmt: skip
         say(f"report: {output}")
     differences = _differences(evaluation, theirs)
     if as_json:
@@ -102,16 +110,28 @@ def _predicted(
     gold: Sequence[Document],
     scheme: LabelScheme,
     config: Path | None,
+    judged: dict[str, Judged] | None = None,
 ) -> tuple[str, list[Document]]:
-    """The name of what is evaluated, and what it predicts."""
+    """The name of what is evaluated, and what it predicts; what a model makes of the annotation goes into `judged`."""
     from gongbao.corpus import read
 
     if extractor is not None:
         name = f"{extractor.folder.name} ({extractor.folder.path})"
-        return name, list(progress(extractor.stream(gold), len(gold)))
+        return name, list(progress(_reading(extractor, gold, judged), len(gold)))
     assert predictions is not None
     with naming_the_option(config):
         return predictions.name, [_valued(d, scheme) for d in read(predictions, scheme)]
+
+
+def _reading(
+    extractor: Extractor, gold: Sequence[Document], judged: dict[str, Judged] | None
+) -> Iterator[Document]:
+    if judged is None:
+        yield from extractor.stream(gold)
+        return
+    for document, said in extractor.read_and_judge(gold):
+        judged[document.id] = said
+        yield document
 
 
 def _scored(gold: Sequence[Document], predicted: Sequence[Document], name: str, data: str) -> Evaluation:
@@ -145,49 +165,20 @@ def _training(
     extractor: Extractor | None, named: Sequence[str] | None, scheme: LabelScheme
 ) -> list[Document] | None:
     """The documents that the system was trained on: those named, else those that the model's own configuration names."""
-    from gongbao.config import TrainConfig
     from gongbao.corpus import resolve
+    from gongbao.leaderboard import at_hand, config_of
 
     if named:
         return [document for name in named for document in resolve(name, scheme)]
-    recipe = extractor.folder.path / "train.toml" if extractor else None
-    if recipe is None or not recipe.is_file():
+    config = config_of(extractor.folder.path) if extractor else None
+    if config is None:
         return None
-    found: list[Document] = []
-    missing = []
-    for name in TrainConfig.load(recipe).data.train:
-        try:
-            found += resolve(name, scheme)
-        except GongbaoError:
-            missing.append(name)
+    found, missing = at_hand(config.data.train, scheme)
     if missing:
         say(
             f"training data that is not here: {', '.join(missing)}; its spans count as unseen (--train names others)"
         )
-    return found or None
-
-
-def _report(
-    output: Path,
-    evaluation: Evaluation,
-    gold: Sequence[Document],
-    predicted: Sequence[Document],
-    extractor: Extractor | None,
-    scheme: LabelScheme,
-    training: Sequence[Document] | None,
-    other: Against | None,
-    name: str,
-    data: str,
-) -> None:
-    from gongbao.report import write_report
-    from gongbao.suspects import suspects
-
-    judged = extractor.judge(gold) if extractor else None
-    with writing_to(output):
-        write_report(
-            output, evaluation, gold, predicted, model=name, data=data, labels=scheme.labels, training=training,
-            suspects=suspects(gold, scheme, judged), against=other,
-        )  # fmt: skip
+    return [document for part in found.values() for document in part] or None
 
 
 def _differences(evaluation: Evaluation, other: Evaluation | None) -> dict[str, dict[str, object] | None]:

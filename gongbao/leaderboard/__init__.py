@@ -14,9 +14,9 @@ from gongbao.leaderboard.checking import Findings, check
 from gongbao.leaderboard.entries import Cost, Entry, Score, Scores, TestSet, Training
 from gongbao.leaderboard.ranking import Row, Standing
 from gongbao.leaderboard.systems import About, Run, run_model, told_run
-from gongbao.leaderboard.training_data import check_training
+from gongbao.leaderboard.training_data import at_hand, check_training, config_of
 
 __all__ = [
     "About", "Board", "Cost", "Entry", "Findings", "Row", "Run", "Score", "Scores", "Standing", "TestSet", "Training",
-    "check", "check_training", "run_model", "told_run",
+    "at_hand", "check", "check_training", "config_of", "run_model", "told_run",
 ]  # fmt: skip

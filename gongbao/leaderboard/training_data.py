@@ -19,7 +19,7 @@ import numpy as np
 from gongbao.config import TrainConfig
 from gongbao.corpus import distinct, resolve, split_hash
 from gongbao.leaderboard.entries import Training
-from gongbao.schema import DataError, Document, UsageError
+from gongbao.schema import DataError, Document, GongbaoError, LabelScheme, UsageError
 from gongbao.splitting import DOCUMENT_GRAM, folded, hashed_grams, set_aside
 
 SEEN: Final = 0.5
@@ -70,13 +70,8 @@ def check_training(
     configs = [config for folder in models if (config := config_of(folder))]
     own = [name for config in configs for name in (*config.data.train, *config.data.dev)]
     wanted = list(dict.fromkeys(given or own))
-    parts: dict[str, list[Document]] = {}
-    for name in wanted:
-        try:
-            parts[name] = resolve(name)
-        except UsageError:
-            if given:
-                raise  # what is named by hand is there, or was misspelt
+    # What is named by hand is there, or was misspelt.
+    parts = {name: resolve(name) for name in wanted} if given else at_hand(wanted)[0]
     documents = [d for part in parts.values() for d in part]
     if seen := seen_articles(test, documents):
         named = ", ".join(f"{s.document} ({s.share:.0%})" for s in seen[:_SHOWN])
@@ -91,6 +86,20 @@ def check_training(
         return Training("none", 0, recorded)
     proven = bool(models) and all(_is_proven(folder, parts) for folder in models)
     return Training("all" if proven else "given", len(documents), recorded or split_hash(distinct(documents)))
+
+
+def at_hand(
+    names: Iterable[str], scheme: LabelScheme | None = None
+) -> tuple[dict[str, list[Document]], list[str]]:
+    """The documents of those bundled splits and files that can be read, by name, and the names of the others."""
+    found: dict[str, list[Document]] = {}
+    missing = []
+    for name in names:
+        try:
+            found[name] = resolve(name, scheme)
+        except GongbaoError:
+            missing.append(name)
+    return found, missing
 
 
 def _record(folder: Path) -> dict[str, str] | None:
