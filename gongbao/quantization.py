@@ -121,8 +121,8 @@ def int8(exported: bytes) -> bytes:
 def _scale_rows(graph: onnx.GraphProto) -> None:
     """What goes into a product is divided by the largest number of its token, and what comes out multiplied by it.
 
-    Some tokens have numbers many times larger than others', and a scale for a window would be the largest one's. That
-    was most of what int8 changed in the tags' probabilities (docs/inference.md).
+    Some tokens have numbers many times larger than others'. With one scale for a window it would be the largest one's, and
+    the others would keep few of their bits.
     """
     weights = {t.name: t for t in graph.initializer}
     last = "rows/last_axis"

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from gongbao.articles import long
+from gongbao.articles import Limits, long
 from gongbao.articles.long import read_in_parts
 from gongbao.cli import main
 from gongbao.cli.journal import WORTH, journal
@@ -221,7 +221,7 @@ def test_a_long_text_streams_through(tmp_path, monkeypatch, tiny_model, capsys):
 
 def test_long_texts_that_cannot_be_read(tmp_path, monkeypatch):
     monkeypatch.setattr(long, "_PART", 100)
-    monkeypatch.setattr(long, "LONG", 300)
+    monkeypatch.setattr(long, "_WHOLE", Limits(bytes=300))
     path = tmp_path / "a.txt"
     path.write_text("财" * 1000, encoding="utf-8")
     with pytest.raises(DataError, match=r"a\.txt: a line has more than 300 bytes"):

@@ -10,7 +10,7 @@ from gongbao.articles import plain
 from gongbao.articles.parts import Limits
 from gongbao.schema import DataError, Document
 
-LONG: Final = 10_000_000
+LONG: Final = 4_000_000
 """Bytes from which a text is read in parts."""
 _PART: Final = 1 << 20  # bytes of a part, before it is cut at the end of a line
 _WHOLE: Final = Limits()
@@ -56,7 +56,7 @@ def _parts(path: Path) -> Iterator[bytes]:
             if end:
                 yield rest[:end]
                 rest = rest[end:]
-            elif len(rest) > LONG:
-                raise DataError(f"a line has more than {LONG:,} bytes", remedy="break it into lines")
+            elif len(rest) > _WHOLE.bytes:
+                raise DataError(f"a line has more than {_WHOLE.bytes:,} bytes", remedy="break it into lines")
         if rest:
             yield rest
