@@ -16,7 +16,7 @@ DOCS = ROOT / "docs"
 PAGES = sorted(path.relative_to(ROOT).as_posix() for path in (*ROOT.glob("README*.md"), *DOCS.rglob("*.md")))
 # What users read has a Chinese page. These are for those who change gongbao, or made from English docstrings.
 ENGLISH_ONLY = (
-    "design", "encoder", "experiments", "formats", "hardening", "inference", "scale", "reference/commands",
+    "design", "encoder", "experiments", "formats", "hardening", "scale", "reference/commands",
     "reference/configuration", "reference/modules", "reference/python",
 )  # fmt: skip
 TRANSLATED = [
