@@ -4,7 +4,7 @@ PYTHON ?= python3.11
 VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/ready
-SOURCES := gongbao tests benchmarks serve train.py evaluate.py predict.py
+SOURCES := gongbao tests benchmarks docs/generate.py serve train.py evaluate.py predict.py
 OUT := out
 # Among the runs, so that `gongbao predict` without --model finds it.
 MODEL := runs/demo
@@ -12,7 +12,7 @@ TORCH := $(shell sed -n 's/^torch==//p' constraints.txt)
 # Where PyTorch's CPU build comes from: the usual index has, for Linux, only one with gigabytes of CUDA.
 TORCH_INDEX ?= https://download.pytorch.org/whl/cpu
 
-.PHONY: demo test test-studio check format leaderboard clean
+.PHONY: demo test test-studio check format leaderboard reference clean
 
 # PyTorch first and alone: its CPU build where one lies at hand, else from its index, else what the usual index has.
 $(READY): pyproject.toml constraints.txt
@@ -81,6 +81,10 @@ leaderboard: $(READY)
 			$(foreach seed,$(SEEDS),--predictions $(OUT)/baselines/$(seed)/$$system.$$set.jsonl); done; \
 	done
 	$(BIN)/gongbao leaderboard check
+
+# The pages of docs/reference, from the code.
+reference: $(READY)
+	$(BIN)/python docs/generate.py
 
 clean:
 	rm -rf $(OUT) .coverage .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
