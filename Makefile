@@ -60,9 +60,11 @@ format: $(READY)
 	$(BIN)/ruff check --fix $(SOURCES)
 
 # Every entry of leaderboard/ anew, from the models and the data as they are now. The slow ones, which depend on a seed, are
-# taken along with SEEDED='spacy transformers'.
+# taken along with SEEDED='spacy transformers', and models of several seeds with BUNDLED='runs/curve/100-1 runs/curve/100-2 …'
+# (benchmarks/learning_curve.py makes them).
 BASELINES ?= rules crf
 SEEDED ?=
+BUNDLED ?=
 SEEDS ?= 1 2 3
 BOARD_SETS := test shift
 BASELINE := $(BIN)/python benchmarks/baselines.py --train train --dev dev --data $(BOARD_SETS)
@@ -75,6 +77,7 @@ leaderboard: $(READY)
 	rm -rf $(foreach set,$(BOARD_SETS),leaderboard/$(set) leaderboard/$(set).json)
 	set -e; for set in $(BOARD_SETS); do \
 		$(ADD) --data $$set --model models/default --name default; \
+		$(if $(BUNDLED),$(ADD) --data $$set --name bundled-only $(addprefix --model ,$(BUNDLED));) \
 		for system in $(BASELINES); do \
 			$(ADD) --data $$set --train train --train dev --predictions $(OUT)/baselines/$$system.$$set.jsonl; done; \
 		for system in $(SEEDED); do $(ADD) --data $$set --train train --train dev \
