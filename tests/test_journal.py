@@ -219,6 +219,17 @@ def test_a_long_text_streams_through(tmp_path, monkeypatch, tiny_model, capsys):
     assert sum(s.text == "财政收入" for d in found for s in d.spans) == 200
 
 
+def test_a_long_text_in_utf_16_is_read_whole(tmp_path, monkeypatch, tiny_model):
+    # A byte like that of LF is part of other characters there, 上 (U+4E0A) among them.
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(long, "LONG", 10_000)
+    monkeypatch.setattr(long, "_PART", 2_001)
+    text = f"上年{REPORT}\n" * 200
+    Path("a.txt").write_text(text, encoding="utf-16")
+    assert main(["predict", "a.txt", "--model", str(tiny_model), "-o", "o.jsonl"]) == 0
+    assert [d.text for d in read("o.jsonl")] == [text]
+
+
 def test_long_texts_that_cannot_be_read(tmp_path, monkeypatch):
     monkeypatch.setattr(long, "_PART", 100)
     monkeypatch.setattr(long, "_WHOLE", Limits(bytes=300))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Final
@@ -17,8 +18,14 @@ _WHOLE: Final = Limits()
 
 
 def is_long(path: Path) -> bool:
-    """Whether a file is a plain text of more than LONG bytes."""
-    return path.suffix.lower() == ".txt" and path.is_file() and path.stat().st_size > LONG
+    """Whether a file is a plain text of more than LONG bytes, in an encoding that can be cut at any line end (not UTF-16)."""
+    if path.suffix.lower() != ".txt" or not path.is_file() or path.stat().st_size <= LONG:
+        return False
+    try:
+        with path.open("rb") as file:
+            return file.read(2) not in (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
+    except OSError:  # whoever reads it whole says why it cannot be
+        return False
 
 
 def read_in_parts(path: Path, name: str) -> Iterator[Document]:
