@@ -251,7 +251,7 @@ def agreements(documents: Sequence[Document]) -> dict[tuple[str, str], Agreement
     """Every two annotators compared, each pair on the documents that both have annotated.
 
     Args:
-        documents: of all annotators, their ids ID@ANNOTATOR, as `read_export(…, choose="all")` gives them.
+        documents: of all annotators, their ids ID@ANNOTATOR, as `read_export(…, choose="annotators")` gives them.
 
     Raises:
         DataError: an id without an annotator, or a text that differs.
@@ -272,7 +272,11 @@ def agreements(documents: Sequence[Document]) -> dict[tuple[str, str], Agreement
         if both:
             found[one, other] = agreement([theirs[one][b] for b in both], [theirs[other][b] for b in both])
     if not found:
-        raise UsageError("no two annotators have annotated the same document")
+        done = ", ".join(f"{annotator} {len(documents)}" for annotator, documents in sorted(theirs.items()))
+        raise UsageError(
+            f"no two annotators have annotated the same document (documents of each: {done or 'none'})",
+            remedy="give some tasks to two annotators",
+        )
     return found
 
 

@@ -12,6 +12,7 @@ import sys
 import threading
 import time
 import warnings
+from dataclasses import replace
 from errno import ENOSPC
 from pathlib import Path
 
@@ -22,6 +23,7 @@ import pytest
 import gongbao
 from gongbao.cli import main
 from gongbao.corpus import read, write
+from gongbao.label_studio import read_config, to_export
 from gongbao.model_folder import ModelFolder
 from gongbao.schema import Document
 
@@ -556,6 +558,32 @@ def test_annotators_of_one_export_are_compared(run, work, documents):
     write(documents, "one.jsonl")
     run("corpus", "agreement", "one.jsonl", code=1)
     assert "--choose all" in run.err
+
+
+def test_annotators_of_a_label_studio_export_are_compared(run, work, documents):
+    # Offsets behind an emoji of several code points and a CR LF are those of the text as it is.
+    before = "👩‍👩‍👧简报\r\n"
+    document = documents[0]
+    text = before + document.text
+    spans = tuple(replace(s, start=s.start + len(before), end=s.end + len(before)) for s in document.spans)
+
+    def by(annotator, spans, links=()):
+        origin = {"task": 1, "annotation": int(annotator), "annotator": annotator, "document": "a"}
+        return Document(f"a@{annotator}", text, {"label_studio": origin}, spans, links)
+
+    config = read_config(ROOT / "annotations" / "label_config.xml")
+    tasks = to_export([by("3", spans, document.links), by("4", spans[1:])], config)
+    whole, _less = tasks[0]["annotations"]
+    tasks[0]["annotations"].append({**whole, "id": 5, "completed_by": 4, "was_cancelled": True})
+    Path("export.json").write_text(json.dumps(tasks), encoding="utf-8")
+    (found,) = json.loads(run("corpus", "agreement", "export.json", "--json"))
+    assert found["annotators"] == ["3", "4"]
+    assert (found["spans"]["micro"]["tp"], found["spans"]["micro"]["fn"]) == (len(spans) - 1, 1)
+    assert "1 left out: the annotation was cancelled" in run.err
+    tasks[0]["annotations"] = [whole]
+    Path("export.json").write_text(json.dumps(tasks), encoding="utf-8")
+    run("corpus", "agreement", "export.json", code=2)
+    assert "documents of each: 3 1" in run.err
 
 
 # ------------------------------------------------------------------------------------------- model

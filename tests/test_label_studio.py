@@ -351,6 +351,21 @@ def test_all_annotations_for_agreement():
     assert reasons(result.notes) == [Reason.TASK_ID]
 
 
+def test_the_best_annotation_of_each_annotator():
+    early = annotation(
+        METRIC, id=1, completed_by={"email": "li@example.org"}, updated_at="2025-03-01T08:00:00Z"
+    )
+    late = annotation(
+        METRIC, AMOUNT, id=2, completed_by={"email": "li@example.org"}, updated_at="2025-03-02T08:00:00Z"
+    )
+    other = annotation(AMOUNT, id=3, completed_by=7)
+    skipped = annotation(id=4, completed_by=8, was_cancelled=True)
+    given = [task(late, other, early, skipped, drafts=[annotation(METRIC)], data={"text": TEXT, "id": "x"})]
+    result = read_export(given, CONFIG, choose="annotators")
+    assert [(d.id, len(d.spans)) for d in result.documents] == [("x@li", 2), ("x@7", 1)]
+    assert reasons(result.dropped) == [Reason.DRAFT, Reason.CANCELLED, Reason.NOT_CHOSEN]
+
+
 @pytest.mark.parametrize(
     ("tasks", "dropped"),
     [

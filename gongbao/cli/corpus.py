@@ -113,7 +113,7 @@ def corpus_split(
 
 @corpus_app.command("agreement")
 def corpus_agreement(
-    one: Annotated[str, typer.Argument(metavar="ONE", help="One annotator's documents, or all annotators' (import --choose all).")],
+    one: Annotated[str, typer.Argument(metavar="ONE", help="One annotator's documents, or all annotators': a Label Studio export, or what import --choose all made of it.")],
     other: Annotated[str | None, typer.Argument(metavar="[OTHER]", help="The other's, of the same texts.")] = None,
     config: Check = None,
     as_json: Json = False,
@@ -123,7 +123,7 @@ def corpus_agreement(
 
     try:
         if other is None:
-            found = agreements(read_all([one], config))
+            found = agreements(_of_all_annotators(one, config))
         else:
             found = {(one, other): agreement(read_all([one], config), read_all([other], config))}
     except DataError as error:
@@ -133,6 +133,18 @@ def corpus_agreement(
     else:
         for pair, result in found.items():
             print(f"{pair[0]} and {pair[1]}\n{result}")
+
+
+def _of_all_annotators(name: str, config: Path | None) -> list[Document]:
+    """The documents of all annotators; of an export what is left out is told."""
+    from gongbao.label_studio import read_config, read_export
+
+    if Path(name).suffix != ".json":
+        return read_all([name], config)
+    found = read_export(name, read_config(config) if config else None, choose="annotators")
+    for reason, count in found.counts.items():
+        say(f"{count} left out: {reason}")
+    return list(found.documents)
 
 
 @corpus_app.command("suspects")

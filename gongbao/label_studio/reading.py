@@ -12,13 +12,14 @@ from datetime import UTC, datetime
 from enum import StrEnum
 from itertools import chain, count
 from pathlib import Path
-from typing import Any, Final, Literal, TypeAlias
+from typing import Any, Final, Literal, TypeAlias, get_args
 
 from gongbao.label_studio.config import LabelConfig
 from gongbao.label_studio.tasks import Task, infer, labels_in, load, lookup, offsets_in, tasks_of, without
 from gongbao.schema import DataError, Document, Link, Span, UsageError
 
-Choose: TypeAlias = Literal["best", "all", "predictions"]
+Choose: TypeAlias = Literal["best", "all", "annotators", "predictions"]
+"""Of each task the best annotation, all of them, the best of each annotator, or the predictions."""
 
 
 class Reason(StrEnum):
@@ -109,10 +110,10 @@ def read_export(
     Raises:
         DataError: a file that is not JSON in UTF-8, that is no list of tasks, or with NaN, infinite numbers or
             halves of characters in it; labels that cannot be inferred.
-        UsageError: `choose` is none of the three.
+        UsageError: `choose` is none of the four.
     """
-    if choose not in ("best", "all", "predictions"):
-        raise UsageError(f"no way to choose annotations: {choose!r}", remedy="best, all or predictions")
+    if choose not in get_args(Choose):
+        raise UsageError(f"no way to choose annotations: {choose!r}", remedy=" or ".join(get_args(Choose)))
     file = source if isinstance(source, Path | str) else None
     records = load(source) if isinstance(source, Path | str) else source
     try:
@@ -175,14 +176,22 @@ class _Reader:
                 complete.append(annotation)
         if self.choose == "all" or not complete:
             return complete
-        best = max(range(len(complete)), key=lambda n: (*_rank(complete[n]), n))
-        for annotation in complete[:best] + complete[best + 1 :]:
-            self._drop(Reason.NOT_CHOSEN, task, annotation)
-        return [complete[best]]
+        rivals: dict[str | None, list[int]] = {}
+        for n, annotation in enumerate(complete):
+            rivals.setdefault(_annotator(annotation) if self.choose == "annotators" else None, []).append(n)
+        best = {max(numbers, key=lambda n: (*_rank(complete[n]), n)) for numbers in rivals.values()}
+        for n, annotation in enumerate(complete):
+            if n not in best:
+                self._drop(Reason.NOT_CHOSEN, task, annotation)
+        return [complete[n] for n in sorted(best)]
 
     def _document(self, task: Task, text: str, annotation: Mapping[str, Any]) -> None:
         base, annotator = self._base_id(task), _annotator(annotation)
-        wanted = f"{base}@{annotator or 'unknown'}" if self.choose == "all" else base
+        wanted = base
+        if self.choose == "all":
+            wanted = f"{base}@{annotator or 'unknown'}"
+        elif self.choose == "annotators":  # of an address, what stands before its @
+            wanted = f"{base}@{(annotator or 'unknown').partition('@')[0]}"
         name = _free(wanted, self._ids)
         if name != wanted:
             self.notes.append(
