@@ -30,12 +30,12 @@ from typing import Any
 
 from gongbao.amounts import parse_amount
 from gongbao.corpus import resolve, write
+from gongbao.counts import total_spans
 from gongbao.facts import complete, publication_date
 from gongbao.files import bundled, replacing
 from gongbao.label_studio import read_config
 from gongbao.leaderboard.systems import machine
 from gongbao.linking import RuleLinker
-from gongbao.metrics import count_spans, total
 from gongbao.periods import parse_period
 from gongbao.schema import Document, Span, SpanKey
 from gongbao.sentences import sentences
@@ -249,7 +249,7 @@ def train_spacy(
         losses: dict[str, float] = {}
         for batch in minibatch(shuffled, size=compounding(4.0, 32.0, 1.001)):
             nlp.update(batch, sgd=optimizer, drop=0.1, losses=losses)
-        f1 = total(c for d in dev for c in count_spans(d.spans, find(d)).values()).f1
+        f1 = total_spans((d.spans, find(d)) for d in dev).f1
         print(f"spacy epoch {epoch}: loss {losses['ner']:.0f}, dev span F1 {f1:.4f}", file=sys.stderr)
         waited = 0 if f1 > best else waited + 1
         if not waited:

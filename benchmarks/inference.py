@@ -26,7 +26,6 @@ import argparse
 import itertools
 import json
 import os
-import re
 import shutil
 import subprocess
 import sys
@@ -39,10 +38,9 @@ from dataclasses import replace
 from pathlib import Path
 
 from gongbao.corpus import read, resolve
-from gongbao.extractor import Extractor, OnnxBackend, TorchBackend, _decoded, _Reading
+from gongbao.extractor import Extractor, OnnxBackend, TorchBackend, _decoded, _Reading, _spans
 from gongbao.model_folder import ONNX, WEIGHTS, ModelFolder, default_model
 from gongbao.schema import Document
-from gongbao.sentences import sentences
 from gongbao.windows import WindowSize, windows
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -54,23 +52,10 @@ WAYS = (
 # ------------------------------------------------------------------------------------------ the ways
 
 
-def pieces(text: str, size: int) -> list[str]:
-    """Whole sentences, together up to `size` characters; a longer one is cut."""
-    found, start, end = [], 0, 0
-    for _, stop in sentences(text):
-        if stop - start > size and end > start:
-            found.append(text[start:end])
-            start = end
-        end = stop
-        while end - start > size:
-            found.append(text[start : start + size])
-            start += size
-    return [*found, text[start:end]] if end > start else found
-
-
 def pipeline(folder: ModelFolder, batch_size: int) -> Callable[[Sequence[str]], object]:
     """The pipeline of transformers with the model's weights; its tags as B and I, the only ones that it joins."""
     import torch
+    from baselines import pieces
     from tokenizers import Regex, Tokenizer
     from tokenizers.models import WordLevel
     from tokenizers.pre_tokenizers import Split
@@ -92,7 +77,7 @@ def pipeline(folder: ModelFolder, batch_size: int) -> Callable[[Sequence[str]], 
     run = pipeline("token-classification", model=model, tokenizer=fast, aggregation_strategy="simple")
 
     def read_all(texts: Sequence[str]) -> object:
-        cut = [piece for text in texts for piece in pieces(text, folder.window.size)]
+        cut = [text[start:end] for text in texts for start, end in pieces(text, folder.window.size)]
         if batch_size == 1:
             return [run(piece) for piece in cut]
         return run(sorted(cut, key=len), batch_size=batch_size)
@@ -221,13 +206,14 @@ def measure(given: argparse.Namespace, texts: Sequence[str]) -> dict[str, float]
         best = min(best, time.perf_counter() - start)
         if passes > 1 and time.perf_counter() - began > given.seconds:
             break
-    return {"seconds": best, "peak": peak_memory(), "size": size}
+    return {"seconds": best, "peak": peak(), "size": size}
 
 
-def peak_memory() -> float:
-    """Of this process, in MB. Not ru_maxrss, which goes on from the process that started this one."""
-    status = Path("/proc/self/status").read_text(encoding="utf-8")
-    return int(re.search(r"VmHWM:\s*(\d+)", status)[1]) / 1024
+def peak() -> float:
+    """The peak of this process's memory, in MB."""
+    from gongbao.leaderboard.systems import peak_memory  # late: what it imports is no part of the run
+
+    return (peak_memory() or 0) / 1024**2
 
 
 def compare(given: argparse.Namespace, texts: Sequence[str]) -> None:
@@ -304,7 +290,10 @@ def profile(given: argparse.Namespace, documents: Sequence[Document]) -> None:
         found = timed("encoder", reading.emissions)
         spans = timed(
             "decoding",
-            lambda some=some, found=found: _decoded(some, found, folder.tagset, folder.calibration),
+            lambda some=some, found=found: [
+                _spans(text, own, folder.calibration)
+                for text, own in zip(some, _decoded(some, found, folder.tagset), strict=True)
+            ],
         )
         made = timed(
             "values, links and facts",
@@ -402,7 +391,7 @@ def stub(model: str, source: str, output: str) -> None:
     code = main(["predict", source, "-o", output, "--model", model])
     if code:
         sys.exit(code)
-    print(f"{peak_memory():,.0f} {read_characters / (time.perf_counter() - began):,.0f}")
+    print(f"{peak():,.0f} {read_characters / (time.perf_counter() - began):,.0f}")
 
 
 def start(given: argparse.Namespace, text: str) -> None:

@@ -236,8 +236,7 @@ def _curves(pairs: Sequence[tuple[Document, Document]]) -> dict[str, Curve]:
         for fact in predicted.facts:
             key = (predicted.span(fact.metric).key, predicted.span(fact.amount).key, fact.role)
             scored["facts"].append((fact.score, key in facts and same_value(facts[key], values[key])))
-    curves = {what: curve(those, wanted[what]) for what, those in scored.items()}
-    return {what: found for what, found in curves.items() if found is not None}
+    return _drawn(scored, wanted)
 
 
 def _label_curves(pairs: Sequence[tuple[Document, Document]]) -> dict[str, Curve]:
@@ -249,8 +248,14 @@ def _label_curves(pairs: Sequence[tuple[Document, Document]]) -> dict[str, Curve
         wanted += Counter(span.label for span in gold.spans)
         for span in predicted.spans:
             scored[span.label].append((span.score, span.key in spans))
-    curves = {label: curve(scored[label], wanted[label]) for label in sorted(scored)}
-    return {label: found for label, found in curves.items() if found is not None}
+    return _drawn(dict(sorted(scored.items())), wanted)
+
+
+def _drawn(
+    scored: Mapping[str, Sequence[tuple[float | None, bool]]], wanted: Mapping[str, int]
+) -> dict[str, Curve]:
+    curves = {name: curve(those, wanted[name]) for name, those in scored.items()}
+    return {name: found for name, found in curves.items() if found is not None}
 
 
 def curve(scored: Iterable[tuple[float | None, bool]], gold: int) -> Curve | None:

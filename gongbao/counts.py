@@ -93,6 +93,11 @@ def count_spans(gold: Iterable[Span | SpanKey], predicted: Iterable[Span | SpanK
     return count(map(_key, gold), map(_key, predicted), lambda key: key[2])
 
 
+def total_spans(pairs: Iterable[tuple[Iterable[Span | SpanKey], Iterable[Span | SpanKey]]]) -> Counts:
+    """The counts over all labels of several documents, gold and predicted spans of each."""
+    return total(counts for gold, predicted in pairs for counts in count_spans(gold, predicted).values())
+
+
 def count_links(gold: Document, predicted: Document) -> dict[str, Counts]:
     """Counts by role for one document; the ids of the spans do not matter."""
     return count(link_keys(gold), link_keys(predicted), lambda key: key[2])

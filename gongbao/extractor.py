@@ -30,7 +30,7 @@ from gongbao.model_folder import CONFIG, LINKER, ONNX, VOCABULARY, WEIGHTS, Mode
 from gongbao.schema import Document, Span, SpanKey, UsageError
 from gongbao.sentences import sentences
 from gongbao.suspects import Judged
-from gongbao.tagging import TagSet, decode_spans_many, span_probabilities
+from gongbao.tagging import ScoredSpan, TagSet, decode_spans_many, span_probabilities
 from gongbao.windows import Vocabulary, WindowSize, batches, pad, windows
 
 Array = npt.NDArray[np.float32]
@@ -207,36 +207,31 @@ def find_spans(
 
     Each sentence is decoded by itself, so that no span reaches from a title or a date line into the text below it.
     """
-    return _decoded(texts, emissions(texts, backend, vocabulary, size, batch_tokens), tagset, calibration)
+    found = _decoded(texts, emissions(texts, backend, vocabulary, size, batch_tokens), tagset)
+    return [_spans(text, own, calibration) for text, own in zip(texts, found, strict=True)]
 
 
-def _decoded(
-    texts: Sequence[str], log_probs: Sequence[Array], tagset: TagSet, calibration: Calibration = _AS_IT_IS
-) -> list[list[Span]]:
+def _decoded(texts: Sequence[str], log_probs: Sequence[Array], tagset: TagSet) -> list[list[ScoredSpan]]:
+    """The best legal spans of each text, with the model's own probabilities."""
     places = [(n, start, end) for n, text in enumerate(texts) for start, end in sentences(text)]
     decoded = decode_spans_many([log_probs[n][start:end] for n, start, end in places], tagset)
-    spans: list[list[Span]] = [[] for _ in texts]
-    for (n, offset, _), found in zip(places, decoded, strict=True):
-        for s in found:
-            start, end = offset + s.start, offset + s.end
-            said = texts[n][start:end]
-            spans[n].append(
-                Span(
-                    start, end, s.label, said, id=f"s{len(spans[n]) + 1}",
-                    score=round(calibration(s.score, s.label), 4),
-                )
-            )  # fmt: skip
-    return spans
+    found: list[list[ScoredSpan]] = [[] for _ in texts]
+    for (n, offset, _), own in zip(places, decoded, strict=True):
+        found[n] += [replace(s, start=s.start + offset, end=s.end + offset) for s in own]
+    return found
 
 
-def _moved(spans: Sequence[Span], offset: int, count: int) -> Sequence[Span]:
-    """Spans of a section as those of its document, in which `count` come before them."""
-    if not offset:
-        return spans
+def _spans(
+    text: str, found: Sequence[ScoredSpan], calibration: Calibration, offset: int = 0, before: int = 0
+) -> list[Span]:
+    """What was found in a text, as spans of the document in which it begins at `offset` and `before` spans come before it."""
     return [
-        replace(s, start=s.start + offset, end=s.end + offset, id=f"s{n}")
-        for n, s in enumerate(spans, count + 1)
-    ]
+        Span(
+            s.start + offset, s.end + offset, s.label, text[s.start : s.end], id=f"s{n}",
+            score=round(calibration(s.score, s.label), 4),
+        )
+        for n, s in enumerate(found, before + 1)
+    ]  # fmt: skip
 
 
 def _probabilities(document: Document, log_probs: Array, tagset: TagSet) -> dict[SpanKey, float]:
@@ -374,11 +369,9 @@ class Extractor:
         """
         spans: list[Span] = []  # of a document of which not all sections are read
         for sections, log_probs in self._read(given):
-            found = _decoded(
-                [s.text for s in sections], log_probs, self.folder.tagset, self.folder.calibration
-            )
+            found = _decoded([s.text for s in sections], log_probs, self.folder.tagset)
             for section, own in zip(sections, found, strict=True):
-                spans += _moved(own, section.offset, len(spans))
+                spans += _spans(section.text, own, self.folder.calibration, section.offset, len(spans))
                 if section.is_last:
                     yield self._whole(section.document, spans)
                     spans = []
@@ -422,11 +415,11 @@ class Extractor:
         plain: list[Span] = []
         parts: list[Array] = []
         for sections, log_probs in self._read(documents):
-            texts = [section.text for section in sections]
-            found = (_decoded(texts, log_probs, tagset, c) for c in (self.folder.calibration, _AS_IT_IS))
-            for section, own, calibrated, bare in zip(sections, log_probs, *found, strict=True):
-                scored += _moved(calibrated, section.offset, len(scored))
-                plain += _moved(bare, section.offset, len(plain))
+            found = _decoded([section.text for section in sections], log_probs, tagset)
+            for section, own, its in zip(sections, log_probs, found, strict=True):
+                at = (section.offset, len(scored))
+                scored += _spans(section.text, its, self.folder.calibration, *at)
+                plain += _spans(section.text, its, _AS_IT_IS, *at)
                 parts.append(own)
                 if section.is_last:
                     document = section.document

@@ -36,12 +36,13 @@ from transformers.trainer_pt_utils import LengthGroupedSampler
 import gongbao
 from gongbao.config import OptimisationConfig, TrainConfig
 from gongbao.corpus import distinct, resolve, split_hash
+from gongbao.counts import total_spans
 from gongbao.encoder import character_encoder, describe
 from gongbao.extractor import Extractor, OnnxBackend, find_spans
 from gongbao.facts import prepare_gold
 from gongbao.files import bundled, replacing
 from gongbao.label_studio import read_config
-from gongbao.metrics import count_spans, evaluate, total
+from gongbao.metrics import evaluate
 from gongbao.model import export_onnx, has_bf16, logits, new_model
 from gongbao.model_folder import DESCRIPTION, ONNX, RUNS, VOCABULARY, ModelFolder
 from gongbao.refitting import refit
@@ -333,8 +334,7 @@ def train(
             size,
             tagset,
         )
-        pairs = zip(dev_documents, found, strict=True)
-        right = total(c for d, spans in pairs for c in count_spans(d.spans, spans).values())
+        right = total_spans(zip((d.spans for d in dev_documents), found, strict=True))
         return {"eval_span_f1": right.f1, "eval_precision": right.precision, "eval_recall": right.recall}
 
     transformers.set_seed(config.training.seed)

@@ -58,6 +58,12 @@ def width(browser, pixels):
     browser.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", size)
 
 
+def turned_to(browser, report, pixels, language):
+    width(browser, pixels)
+    browser.get(report)
+    browser.find_element(By.ID, f"language-{language}").click()
+
+
 def column(browser, caption, number):
     cells = browser.find_elements(By.CSS_SELECTOR, f"table:has(#{caption}) tbody tr > :nth-child({number})")
     return [cell.get_attribute("data-sort") or cell.text for cell in cells]
@@ -133,9 +139,7 @@ def test_the_interval_looks_as_in_its_key(browser, report):
 @pytest.mark.parametrize("pixels", [390, 1280])
 @pytest.mark.parametrize("language", ["zh", "en"])
 def test_what_is_written_in_drawings_is_neither_tiny_nor_huge(browser, report, pixels, language):
-    width(browser, pixels)
-    browser.get(report)
-    browser.find_element(By.ID, f"language-{language}").click()
+    turned_to(browser, report, pixels, language)
     sizes = browser.execute_script(
         """return [...document.querySelectorAll("figure svg[role=img]")].map(
            e => parseFloat(getComputedStyle(e).fontSize) * e.getBoundingClientRect().width / e.viewBox.baseVal.width)"""
@@ -147,9 +151,7 @@ def test_what_is_written_in_drawings_is_neither_tiny_nor_huge(browser, report, p
 @pytest.mark.parametrize("pixels", [390, 1280])
 @pytest.mark.parametrize("language", ["zh", "en"])
 def test_nothing_reaches_out_of_the_page(browser, report, pixels, language):
-    width(browser, pixels)
-    browser.get(report)
-    browser.find_element(By.ID, f"language-{language}").click()
+    turned_to(browser, report, pixels, language)
     wide = browser.execute_script(
         """return [...document.querySelectorAll("main *")].filter(e => !e.closest(".scroll, svg") &&
            e.getBoundingClientRect().right > innerWidth + 1).map(e => e.outerHTML.slice(0, 80))"""

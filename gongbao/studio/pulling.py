@@ -275,10 +275,15 @@ def _inspect(task: Json, config: LabelConfig, documents: dict[str, str], pulled:
     pulled.dropped.update(str(f.reason) for f in found.dropped if f.reason not in _EXPECTED)
     # One by one: the documents of two annotators have one text, which is no mistake here.
     pulled.findings += [f for document in found.documents for f in check([document], config.scheme)]
-    name = str(task["data"].get("id") or f"task-{number}")
+    name = _name(task)
     if name in documents:
         pulled.notes.append(f"tasks {documents[name]} and {number} have the same id, {name}")
     documents[name] = str(number)
+
+
+def _name(task: Json) -> str:
+    """What messages call a task's document."""
+    return str(task["data"].get("id") or f"task-{task.get('id')}")
 
 
 # ------------------------------------------------------------------------------------- the change
@@ -287,7 +292,7 @@ def _inspect(task: Json, config: LabelConfig, documents: dict[str, str], pulled:
 def _states(task: Json, config: LabelConfig) -> Iterator[tuple[Key, _State]]:
     text = lookup(task["data"], config.data_key)
     text_key = text_hash(text) if isinstance(text, str) else ""
-    name = str(task["data"].get("id") or f"task-{task.get('id')}")
+    name = _name(task)
     for annotation in task["annotations"]:
         if not isinstance(annotation, Mapping) or annotation.get("was_cancelled"):
             continue
