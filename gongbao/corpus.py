@@ -61,10 +61,7 @@ def read(path: Path | str, scheme: LabelScheme | None = None) -> list[Document]:
         except DataError as error:
             raise error.within(file=path) from None
     if name.endswith(".json"):
-        text = _text_of(path)
-        # Lines of documents are objects, an export is a list.
-        is_lines = text.lstrip().startswith("{")
-        return list(_documents_in(text.split("\n"), path, scheme) if is_lines else _read_export(path, scheme))
+        return list(_read_export(path, scheme) if is_export(path) else stream(path, scheme))
     raise UsageError(
         f"{path.name} is no kind of file that holds annotated documents",
         remedy=f"they end in .jsonl .jsonl.gz .json .ann {' '.join(TAGGED)}; articles are read by gongbao articles import",
@@ -72,6 +69,12 @@ def read(path: Path | str, scheme: LabelScheme | None = None) -> list[Document]:
 
 
 # ---------------------------------------------------------------------------------------- reading
+
+
+def is_export(path: Path) -> bool:
+    """Whether a file is a `.json` one that holds a list, as Label Studio's exports do, and not a document a line."""
+    is_json = path.name.lower().endswith(".json") and path.is_file()
+    return is_json and not _text_of(path).lstrip().startswith("{")
 
 
 def stream(path: Path | str, scheme: LabelScheme | None = None) -> Iterator[Document]:

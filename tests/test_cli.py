@@ -584,6 +584,13 @@ def test_annotators_of_a_label_studio_export_are_compared(run, work, documents):
     Path("export.json").write_text(json.dumps(tasks), encoding="utf-8")
     run("corpus", "agreement", "export.json", code=2)
     assert "documents of each: 3 1" in run.err
+    assert "export.json: no two annotators" in run.err
+
+
+def test_annotators_are_compared_whatever_a_json_file_holds(run, work, documents):
+    write([documents[0].replace(id=f"task-1@{name}") for name in ("李", "王")], "all.jsonl")
+    Path("all.jsonl").rename("all.json")
+    assert run("corpus", "agreement", "all.json").startswith("李 and 王\n")
 
 
 # ------------------------------------------------------------------------------------------- model

@@ -17,6 +17,7 @@ from gongbao.label_studio import (
     to_tasks,
 )
 from gongbao.schema import DataError, Document, LabelScheme, Link, Role, Span, UsageError
+from gongbao.statistics import agreements
 
 RECORDED = Path(__file__).parent / "data" / "label_studio"
 CONFIG = read_config(bundled("annotations/label_config.xml"))
@@ -364,6 +365,18 @@ def test_the_best_annotation_of_each_annotator():
     result = read_export(given, CONFIG, choose="annotators")
     assert [(d.id, len(d.spans)) for d in result.documents] == [("x@li", 2), ("x@7", 1)]
     assert reasons(result.dropped) == [Reason.DRAFT, Reason.CANCELLED, Reason.NOT_CHOSEN]
+
+
+def test_tasks_with_one_id_are_told_apart_and_their_annotators_are_not():
+    data = {"text": TEXT, "id": "x"}
+    given = [
+        task(*(annotation(METRIC, id=10 * n + by, completed_by=by) for by in (3, 4)), data=data)
+        for n in (1, 2)
+    ]
+    result = read_export(given, CONFIG, choose="annotators")
+    assert [d.id for d in result.documents] == ["x@3", "x@4", "x~2@3", "x~2@4"]
+    assert reasons(result.notes) == [Reason.TASK_ID]
+    assert list(agreements(result.documents)) == [("3", "4")]
 
 
 @pytest.mark.parametrize(

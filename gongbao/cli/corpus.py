@@ -22,7 +22,7 @@ from gongbao.cli.common import (
     scheme_of,
 )
 from gongbao.process import needing, say, writing_to
-from gongbao.schema import DataError, UsageError
+from gongbao.schema import DataError, GongbaoError, UsageError
 
 if TYPE_CHECKING:
     from gongbao.schema import Document
@@ -121,12 +121,11 @@ def corpus_agreement(
     """Compare annotators two by two: span F1 for each label, link F1, and every place where they differ."""
     from gongbao.statistics import agreement, agreements
 
+    ones = _of_all_annotators(one, config) if other is None else read_all([one], config)
+    others = [] if other is None else read_all([other], config)
     try:
-        if other is None:
-            found = agreements(_of_all_annotators(one, config))
-        else:
-            found = {(one, other): agreement(read_all([one], config), read_all([other], config))}
-    except DataError as error:
+        found = agreements(ones) if other is None else {(one, other): agreement(ones, others)}
+    except GongbaoError as error:
         raise error.within(file=one if other is None else f"{one} and {other}") from None
     if as_json:
         print_json([{"annotators": list(pair), **result.to_json()} for pair, result in found.items()])
@@ -137,9 +136,10 @@ def corpus_agreement(
 
 def _of_all_annotators(name: str, config: Path | None) -> list[Document]:
     """The documents of all annotators; of an export what is left out is told."""
+    from gongbao.corpus import is_export
     from gongbao.label_studio import read_config, read_export
 
-    if Path(name).suffix != ".json":
+    if not is_export(Path(name)):
         return read_all([name], config)
     found = read_export(name, read_config(config) if config else None, choose="annotators")
     for reason, count in found.counts.items():

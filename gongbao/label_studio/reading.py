@@ -138,6 +138,7 @@ class _Reader:
         self.dropped: list[Finding] = []
         self.notes: list[Finding] = []
         self._ids: set[str] = set()
+        self._bases: set[str] = set()  # those of tasks, where an annotator's name comes behind them
 
     def read(self, task: Task) -> None:
         text = lookup(task.data, self.config.data_key)
@@ -148,8 +149,14 @@ class _Reader:
         elif self.config.text_is_url or _ADDRESS.fullmatch(text):
             self._drop(Reason.URL, task, detail=text[:120])
         else:
-            for annotation in self._chosen(task):
-                self._document(task, text, annotation)
+            chosen = self._chosen(task)
+            base = self._base_id(task)
+            if (
+                chosen and self.choose == "annotators"
+            ):  # told apart before the annotator's name comes behind it
+                base = self._free(base, self._bases, task, chosen[0])
+            for annotation in chosen:
+                self._document(task, text, annotation, base)
 
     def _drop(self, reason: Reason, task: Task, annotation: Any = None, detail: str = "") -> None:
         self.dropped.append(Finding(reason, task.name, _name(annotation), detail=detail))
@@ -185,18 +192,23 @@ class _Reader:
                 self._drop(Reason.NOT_CHOSEN, task, annotation)
         return [complete[n] for n in sorted(best)]
 
-    def _document(self, task: Task, text: str, annotation: Mapping[str, Any]) -> None:
-        base, annotator = self._base_id(task), _annotator(annotation)
+    def _free(self, wanted: str, taken: set[str], task: Task, annotation: Mapping[str, Any]) -> str:
+        """An id that no other has; a change of it is noted."""
+        name = _free(wanted, taken)
+        if name != wanted:
+            self.notes.append(
+                Finding(Reason.TASK_ID, task.name, _name(annotation), detail=f"{wanted} → {name}")
+            )
+        return name
+
+    def _document(self, task: Task, text: str, annotation: Mapping[str, Any], base: str) -> None:
+        annotator = _annotator(annotation)
         wanted = base
         if self.choose == "all":
             wanted = f"{base}@{annotator or 'unknown'}"
         elif self.choose == "annotators":  # of an address, what stands before its @
             wanted = f"{base}@{(annotator or 'unknown').partition('@')[0]}"
-        name = _free(wanted, self._ids)
-        if name != wanted:
-            self.notes.append(
-                Finding(Reason.TASK_ID, task.name, _name(annotation), detail=f"{wanted} → {name}")
-            )
+        name = self._free(wanted, self._ids, task, annotation)
         origin = {
             "task": task.id, "annotation": annotation["id"] if _name(annotation) else None, "annotator": annotator,
             "created": annotation.get("created_at"), "updated": annotation.get("updated_at"),
